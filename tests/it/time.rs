@@ -214,7 +214,7 @@ fn a_test_can_have_a_zone() {
 // ---- files of dates
 
 /// Writes and loads a table whose dates are in a file.
-fn load(folder: &Path, file: &str, content: &str, keys: &str) -> LoadedTable {
+fn load(folder: &Path, file: &str, content: impl AsRef<[u8]>, keys: &str) -> LoadedTable {
     let rules = format!(
         "zone = \"Europe/Berlin\"\n[dates.closed]\nfile = \"{file}\"\n{keys}\n\
          [[rule]]\nname = \"closed\"\ndates = \"closed\"\nkeep = true\n\n\
@@ -255,6 +255,20 @@ fn days_come_from_csv_and_calendars() {
             check_closed(&table, date, expected);
         }
     }
+}
+
+#[test]
+fn a_file_of_dates_in_utf_16_is_read_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "\u{feff}day;name\r\n2026-12-24;Heiligabend f\u{fc}r alle\r\n";
+    let content: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let loaded = load(folder.path(), "closed.csv", content, "");
+    let table = loaded.table.unwrap_or_else(|| panic!("{}", loaded.report));
+    check_closed(&table, "2026-12-24", true);
+    check_closed(&table, "2026-12-25", false);
+    let snapshot = loaded.snapshot.expect("the decoded text");
+    let stored = rules::parse_snapshot(&snapshot, &CheckContext::default()).table.unwrap();
+    assert_eq!(stored.fingerprint, table.fingerprint);
 }
 
 #[test]

@@ -52,6 +52,13 @@ pub(super) fn parse_day(
                     .warning("date-over", &raw.span, format!("{day} is over"))
                     .help("remove it, or omit the year if it recurs every year");
             }
+            if let Some(problem) = day.doubt() {
+                reporter.report.push(
+                    Severity::Warning,
+                    Some(reporter.location(&raw.span)),
+                    problem,
+                );
+            }
             Some(day)
         }
         Err(problem) => {

@@ -6,7 +6,7 @@ use super::reporter::Reporter;
 use crate::diagnostics::{Location, Problem};
 use crate::rules::CheckContext;
 use crate::rules::load::raw::{MAX_LIST_ROWS, RawList, Spanned};
-use crate::rules::model::row_limits::RowLimits;
+use crate::rules::model::row_limits::{RowLimits, suggest_share};
 
 const BAD_GUARD: &str = "bad-guard";
 
@@ -81,7 +81,8 @@ fn share(text: &Spanned<String>, reporter: &mut Reporter<'_>) -> Option<f64> {
     let found = percent.filter(|percent| (0.0..100.0).contains(percent));
     if found.is_none() {
         let message = format!("`{}` is not a share that a list may lose", text.value);
-        let help = "write max_shrink = \"50%\", from 0% to less than 100%";
+        let example = suggest_share(&text.value).unwrap_or_else(|| "50%".to_owned());
+        let help = format!("write max_shrink = \"{example}\", from 0% to less than 100%");
         reporter.error(BAD_GUARD, &text.span, message).help(help);
     }
     found

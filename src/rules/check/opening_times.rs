@@ -10,6 +10,7 @@ use crate::rules::load::raw::{RawTimes, Spanned};
 use crate::rules::model::hours::suggest::{Correction, correct_date, correct_week};
 use crate::rules::model::hours::twelve_hours;
 use crate::rules::model::hours::{TimeSpan, parse_spans, parse_weekdays};
+use crate::rules::model::zone::split_abbreviation;
 
 /// Returns the spans of each weekday, from Monday.
 pub(super) fn of_week(raw: &RawTimes, reporter: &mut Reporter<'_>) -> [Vec<TimeSpan>; 7] {
@@ -52,10 +53,9 @@ fn week_line(
         problems.insert(0, (days.span.clone(), problem));
         Vec::new()
     });
-    let texts: Vec<&str> = times.iter().map(|text| text.value.as_str()).collect();
-    let correct = || correct_week(&days.value, &texts);
-    report_problems(problems, correct, |day| day.to_owned(), reporter);
-    warn_of_last_minute(times, correct, |day| day.to_owned(), reporter);
+    let advise = || advice(times, |times| correct_week(&days.value, times), |day| day.to_owned());
+    report_problems(problems, advise, reporter);
+    warn_of_last_minute(times, advise, reporter);
     warn_of_twelve_hours(&days.value, times, |day| day.to_owned(), reporter);
     (weekdays, spans)
 }
@@ -67,11 +67,10 @@ pub(super) fn of_date(
     reporter: &mut Reporter<'_>,
 ) -> Vec<TimeSpan> {
     let (spans, problems) = read_spans(times);
-    let texts: Vec<&str> = times.iter().map(|text| text.value.as_str()).collect();
-    let correct = || correct_date(&date.value, &texts);
     let in_quotes = |date: &str| format!("\"{date}\"");
-    report_problems(problems, correct, in_quotes, reporter);
-    warn_of_last_minute(times, correct, in_quotes, reporter);
+    let advise = || advice(times, |times| correct_date(&date.value, times), in_quotes);
+    report_problems(problems, advise, reporter);
+    warn_of_last_minute(times, advise, reporter);
     warn_of_twelve_hours(&date.value, times, in_quotes, reporter);
     spans
 }
@@ -93,23 +92,21 @@ fn read_spans(times: &[Spanned<String>]) -> (Vec<TimeSpan>, Vec<Located>) {
 /// help.
 fn report_problems(
     problems: Vec<Located>,
-    correct: impl Fn() -> Option<Correction>,
-    key: impl Fn(&str) -> String,
+    advise: impl Fn() -> Option<String>,
     reporter: &mut Reporter<'_>,
 ) {
     let mut problems = problems.into_iter();
     let Some((span, first)) = problems.next() else { return };
-    let Some(correction) = correct() else {
+    let Some(advice) = advise() else {
         reporter.problem(&span, first);
         return problems.for_each(|(span, problem)| reporter.problem(&span, problem));
     };
-    reporter.problem(&span, first.help(help(&correction, key)));
+    reporter.problem(&span, first.help(advice));
 }
 
 fn warn_of_last_minute(
     times: &[Spanned<String>],
-    correct: impl Fn() -> Option<Correction>,
-    key: impl Fn(&str) -> String,
+    advise: impl Fn() -> Option<String>,
     reporter: &mut Reporter<'_>,
 ) {
     let leaves_out = |text: &&Spanned<String>| {
@@ -117,9 +114,9 @@ fn warn_of_last_minute(
             .is_ok_and(|spans| spans.iter().any(|span| span.leaves_out_the_last_minute()))
     };
     let Some(text) = times.iter().find(leaves_out) else { return };
-    let Some(correction) = correct() else { return };
+    let Some(advice) = advise() else { return };
     let message = "the minute from 23:59 to midnight is closed: an end is not included".to_owned();
-    reporter.warning("last-minute", &text.span, message).help(help(&correction, key));
+    reporter.warning("last-minute", &text.span, message).help(advice);
 }
 
 /// Warns of times that are probably those of a 12-hour clock.
@@ -139,6 +136,26 @@ fn warn_of_twelve_hours(
     let correction = Correction::Lines(vec![(days.to_owned(), found.meant)]);
     let span = &times[found.text].span;
     reporter.warning("twelve-hour-clock", span, message).help(help(&correction, key));
+}
+
+/// Returns the help with the corrected times. Times with the abbreviation of a zone have none in a rule table.
+fn advice(
+    times: &[Spanned<String>],
+    correct: impl Fn(&[&str]) -> Option<Correction>,
+    key: impl Fn(&str) -> String,
+) -> Option<String> {
+    let mut texts: Vec<&str> = times.iter().map(|text| text.value.as_str()).collect();
+    if let Some(correction) = correct(&texts) {
+        return Some(help(&correction, key));
+    }
+    let mut zone = None;
+    for text in &mut texts {
+        if let Some((times, city)) = split_abbreviation(text) {
+            (*text, zone) = (times, Some(city));
+        }
+    }
+    let (zone, correction) = (zone?, correct(&texts)?);
+    Some(format!("{}; the zone of the hours is set by zone = \"{zone}\"", help(&correction, key)))
 }
 
 fn help(correction: &Correction, key: impl Fn(&str) -> String) -> String {

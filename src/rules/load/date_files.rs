@@ -4,7 +4,9 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::calendar;
 use super::file_days::{FileDays, LineProblem};
+use crate::diagnostics::Problem;
 use crate::rules::model::dates::DaySpec;
+use crate::rules::model::dates::suggest::is_date_with_year;
 
 /// Reads the days of a calendar or of CSV, whichever the text is.
 pub(crate) fn read(text: &str) -> FileDays {
@@ -19,7 +21,7 @@ fn read_csv(text: &str) -> FileDays {
         .lines()
         .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
         .unwrap_or_default();
-    let declared = first_line.trim_matches('"').strip_prefix("sep=");
+    let declared = declared_separator(first_line);
     let separator = match declared {
         Some(separator) => separator.bytes().next().unwrap_or(b','),
         None => lines_separator(text),
@@ -31,7 +33,7 @@ fn read_csv(text: &str) -> FileDays {
     let mut is_first = true;
     for record in reader.records().map_while(Result::ok) {
         let cell = |column: usize| record.get(column).unwrap_or_default().trim();
-        let is_sep = is_first && cell(0).starts_with("sep=");
+        let is_sep = is_first && declared_separator(cell(0)).is_some();
         let is_blank = record.iter().all(|cell| cell.trim().is_empty());
         let has_no_digit = !cell(0).contains(|c: char| c.is_ascii_digit());
         let is_header = is_first && has_no_digit && DaySpec::parse(cell(0)).is_err();
@@ -41,6 +43,12 @@ fn read_csv(text: &str) -> FileDays {
         }
     }
     found
+}
+
+/// Returns what follows `sep=`, which spreadsheets write above the rows.
+fn declared_separator(line: &str) -> Option<&str> {
+    let (word, separator) = line.trim_matches('"').split_at_checked("sep=".len())?;
+    word.eq_ignore_ascii_case("sep=").then_some(separator)
 }
 
 /// Returns the separator of the cells: that of the first line that has one outside quotes.
@@ -56,26 +64,39 @@ fn lines_separator(text: &str) -> u8 {
 fn read_row(record: &StringRecord, lines: &[&str], found: &mut FileDays) {
     let cell = |column: usize| record.get(column).unwrap_or_default().trim();
     let (first, second) = (cell(0), cell(1));
-    let is_range = looks_like_a_date(second) && !first.contains("..");
+    let line = record.position().map_or(0, |position| position.line() as usize);
+    let shown = lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+    let at = |part: &str, problem: Problem| LineProblem::at(line, shown, part, problem);
+    let is_range =
+        (looks_like_a_date(second) || is_date_with_year(second)) && !first.contains("..");
     let parsed = match is_range {
-        true => DaySpec::parse(first).and_then(|_| DaySpec::parse(&format!("{first}..{second}"))),
-        false => DaySpec::parse(first),
+        true => read_range(first, second),
+        false => DaySpec::parse(first).map_err(|problem| (first, problem)),
     };
     match parsed {
         Ok(DaySpec::Once(date)) => found.ranges.push((date, date)),
         Ok(DaySpec::Range { from, to }) => found.ranges.push((from, to)),
-        Ok(day) => found.days.push(day),
-        Err(problem) => {
-            let line = record.position().map_or(0, |position| position.line() as usize);
-            let shown = lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
-            let part = if DaySpec::parse(first).is_ok() { second } else { first };
-            let problem = match without_time(part) {
-                Some(day) => problem.help(format!("did you mean `{day}`? days have no time")),
-                None => problem,
-            };
-            found.errors.push(LineProblem::at(line, shown, part, problem));
+        Ok(day) => {
+            found.warnings.extend(day.doubt().map(|problem| at(first, problem)));
+            found.days.push(day);
+        }
+        Err((part, problem)) => {
+            let problem = problem.maybe_help(without_rest(part));
+            found.errors.push(at(part, problem));
         }
     }
+}
+
+/// Reads the ends of a range in two columns. A problem has the part at fault.
+fn read_range<'r>(first: &'r str, second: &'r str) -> Result<DaySpec, (&'r str, Problem)> {
+    for end in [first, second] {
+        DaySpec::parse(end).map_err(|problem| (end, problem))?;
+    }
+    DaySpec::parse(&format!("{first}..{second}")).map_err(|problem| {
+        let is_turned_around = DaySpec::parse(&format!("{second}..{first}")).is_ok();
+        let help = format!("write `{second}` in the first column, and `{first}` in the second");
+        (second, problem.maybe_help(is_turned_around.then_some(help)))
+    })
 }
 
 /// Returns whether a cell of the second column ends a range; otherwise it is a name.
@@ -87,10 +108,25 @@ fn looks_like_a_date(cell: &str) -> bool {
         && cell.chars().all(|c| c.is_ascii_digit() || is_separator(c) || " :TZ".contains(c))
 }
 
-/// Returns the day of `2026-12-24 00:00:00`, as spreadsheets and programs export days.
-fn without_time(cell: &str) -> Option<DaySpec> {
-    let (day, _) = cell.split_once([' ', 'T'])?;
-    DaySpec::parse(day).ok()
+/// Returns the help for a day with something behind it: a time, as spreadsheets and programs export days, a comment
+/// or a name.
+fn without_rest(cell: &str) -> Option<String> {
+    let (day, rest) = cell.split_once([' ', 'T'])?;
+    let spec = DaySpec::parse(day).ok()?;
+    let is_time = rest.contains(':') && rest.starts_with(|c: char| c.is_ascii_digit());
+    let why = match rest.trim_start() {
+        _ if is_time => "days have no time",
+        rest if rest.starts_with(['#', ';']) || rest.starts_with("//") => {
+            "a comment is a line of its own that begins with #"
+        }
+        _ if DaySpec::parse(cell).is_err_and(|problem| is_correction(&problem)) => return None,
+        _ => "a name belongs in a column of its own",
+    };
+    Some(format!("did you mean `{spec}`? {why}"))
+}
+
+fn is_correction(problem: &Problem) -> bool {
+    problem.help.as_deref().is_some_and(|help| help.starts_with("did you mean"))
 }
 
 #[cfg(test)]
@@ -117,6 +153,7 @@ mod tests {
         check("from;to;name\n2026-12-24;2026-12-26;\"A; B\"\n", &["2026-12-24..2026-12-26"]);
         check("day\n2026-12-24..2026-12-26\n", &["2026-12-24..2026-12-26"]);
         check("# closed\n\n2026-12-24,,x\n,,\n", &["2026-12-24..2026-12-24"]);
+        check("SEP=;\nday;name\n2026-12-24;Heiligabend\n", &["2026-12-24..2026-12-24"]);
         check("sep=;\nday;name\n2026-12-24;Heiligabend\n", &["2026-12-24..2026-12-24"]);
         check("2026-12-24\t2026-12-25\n", &["2026-12-24..2026-12-25"]);
         check("2026-12-24|2026-12-26|Christmas\n", &["2026-12-24..2026-12-26"]);
@@ -150,11 +187,32 @@ mod tests {
         let expected = [
             (2, "24.12.2026", "did you mean `2026-12-24`?"),
             (3, "2026-12-24 00:00:00", "did you mean `2026-12-24`? days have no time"),
-            (4, "2026-12-28", "did you mean `2026-12-28..2026-12-30`?"),
+            (
+                4,
+                "2026-12-28",
+                "write `2026-12-28` in the first column, and `2026-12-30` in the second",
+            ),
             (5, "26.12.2026", "did you mean `2026-12-26`?"),
             (6, "soon", forms),
         ];
         assert_eq!(errors, expected);
+    }
+
+    #[test]
+    fn a_day_with_something_behind_it_says_what_is_wrong() {
+        let help = |line: &str| {
+            let found = read(&format!("day\n{line}\n"));
+            found.errors[0].problem.help.clone().unwrap()
+        };
+        let comment = "did you mean `12-25`? a comment is a line of its own that begins with #";
+        assert_eq!(help("12-25 # x"), comment);
+        let name = "did you mean `12-25`? a name belongs in a column of its own";
+        assert_eq!(help("12-25 Christmas"), name);
+        assert_eq!(help("12-25 - 12-26"), "did you mean `12-25..12-26`?");
+        assert_eq!(help("2026-12-24;26 Dec 2026"), "did you mean `2026-12-26`?");
+        assert_eq!(help("24-Dec-26;Heiligabend"), "did you mean `2026-12-24`?");
+        let found = read("day;name\n12-26..12-24;x\n");
+        assert_eq!(found.warnings[0].problem.code, "range-over-new-year");
     }
 
     #[test]

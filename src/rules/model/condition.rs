@@ -77,9 +77,13 @@ impl Number {
     }
 }
 
-/// Words for true in lists, in lower case: those of spreadsheets in many languages, and of people.
-const TRUE_WORDS: [&str; 36] = [
+/// Words for true in lists, in lower case: those of spreadsheets in many languages, of databases and programs, and
+/// of people.
+const TRUE_WORDS: [&str; 39] = [
     "true",
+    "t",
+    "1.0",
+    "checked",
     "yes",
     "y",
     "1",
@@ -117,10 +121,37 @@ const TRUE_WORDS: [&str; 36] = [
     "doğru",
 ];
 /// Words for false.
-const FALSE_WORDS: [&str; 27] = [
-    "false", "no", "n", "0", "off", "✗", "✘", "☐", "falsch", "nein", "faux", "non", "falso", "não",
-    "onwaar", "nee", "falskt", "falsk", "usann", "nej", "nei", "epätosi", "ei", "fałsz",
-    "nepravda", "hamis", "ложь",
+const FALSE_WORDS: [&str; 30] = [
+    "false",
+    "f",
+    "0.0",
+    "unchecked",
+    "no",
+    "n",
+    "0",
+    "off",
+    "✗",
+    "✘",
+    "☐",
+    "falsch",
+    "nein",
+    "faux",
+    "non",
+    "falso",
+    "não",
+    "onwaar",
+    "nee",
+    "falskt",
+    "falsk",
+    "usann",
+    "nej",
+    "nei",
+    "epätosi",
+    "ei",
+    "fałsz",
+    "nepravda",
+    "hamis",
+    "ложь",
 ];
 
 /// Comparison of two numbers.
@@ -230,6 +261,11 @@ impl ExpectedValue {
         }
     }
 
+    /// Returns whether a value is a word for true or for false.
+    pub(crate) fn is_truth_value(actual: &str) -> bool {
+        [true, false].iter().any(|truth| ExpectedValue::Truth(*truth).matches(actual))
+    }
+
     /// Returns whether an actual value is the expected one.
     pub fn matches(&self, actual: &str) -> bool {
         match self {
@@ -323,6 +359,13 @@ mod tests {
             ("true", "Sant", true),
             ("true", "SÍ", true),
             ("true", "✓", true),
+            ("true", "1.0", true),
+            ("true", "t", true),
+            ("true", "Checked", true),
+            ("false", "0.0", true),
+            ("false", "f", true),
+            ("false", "unchecked", true),
+            ("true", "unchecked", false),
             ("true", "ИСТИНА", true),
             ("false", "ONWAAR", true),
             ("true", "false", false),

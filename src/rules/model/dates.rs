@@ -8,6 +8,7 @@ mod day;
 mod easter;
 mod moved;
 pub(crate) mod parse;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 

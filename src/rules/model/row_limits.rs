@@ -42,3 +42,35 @@ impl RowLimits {
         Some(Problem::new("list-too-small", message).help(help))
     }
 }
+
+/// Returns the share that a number without `%` probably means: `20%` for `0.2` and for `20`.
+pub(crate) fn suggest_share(text: &str) -> Option<String> {
+    const PERCENT: f64 = 100.0;
+    let number = text.trim().parse::<f64>().ok()?;
+    let percent = if number < 1.0 { number * PERCENT } else { number };
+    // `0.07 * 100.0` is a little more than 7.
+    let percent = (percent * PERCENT).round() / PERCENT;
+    (0.0..PERCENT).contains(&percent).then(|| format!("{percent}%"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_a_fraction_or_a_percentage() {
+        for (text, share) in [
+            ("0.2", "20%"),
+            ("0.07", "7%"),
+            ("2", "2%"),
+            ("50", "50%"),
+            ("12.5", "12.5%"),
+            ("0", "0%"),
+        ] {
+            assert_eq!(suggest_share(text).as_deref(), Some(share), "{text}");
+        }
+        for text in ["100", "-1", "half", "", "inf", "nan"] {
+            assert_eq!(suggest_share(text), None, "{text}");
+        }
+    }
+}

@@ -128,6 +128,15 @@ fn is_etc(text: &str) -> bool {
     text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("etc/"))
 }
 
+/// Splits the abbreviation of a zone from times, as in `9:00-17:00 EST`. Returns the times, and the city of the zone.
+pub(crate) fn split_abbreviation(times: &str) -> Option<(&str, &'static str)> {
+    let times = times.trim().trim_end_matches(')');
+    let (times, zone) = times.rsplit_once([' ', '('])?;
+    let is_abbreviation = zone.len() > 1 && zone.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let city = city_of_abbreviation(zone).filter(|_| is_abbreviation)?;
+    Some((times.trim(), city))
+}
+
 /// Returns the city of `EST`, `EST5EDT` or `CET-1CEST,M3.5.0,M10.5.0/3`.
 fn city_of_abbreviation(text: &str) -> Option<&'static str> {
     let is_posix = text.contains(|c: char| c.is_ascii_digit() || c == ',');

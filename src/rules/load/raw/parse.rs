@@ -19,6 +19,7 @@ use crate::diagnostics::{Diagnostic, Location, Report, SourceFile};
 use crate::rules::load::chunks::{Chunk, key_defined_twice};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::Number;
+use crate::rules::model::row_limits::suggest_share;
 use crate::schema::TableSpec;
 use crate::toml_advice;
 
@@ -620,7 +621,11 @@ impl<'e, 'r> Entry<'e, 'r> {
             self.value.get_ref(),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_)
         );
-        let help = lacks_quotes.then(|| format!("put it in quotes: \"{text}\""));
+        let share = (self.name == "max_shrink").then(|| suggest_share(text)).flatten();
+        let help = lacks_quotes.then(|| match share {
+            Some(share) => format!("write max_shrink = \"{share}\""),
+            None => format!("put it in quotes: \"{text}\""),
+        });
         self.wrong_type(expected).maybe_help(help);
     }
 }

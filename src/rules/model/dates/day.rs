@@ -7,6 +7,9 @@ use jiff::civil::{Date, Weekday};
 
 use super::easter;
 
+/// Most weeks from one occurrence to the next.
+pub(super) const MAX_WEEKS: i32 = 52;
+
 /// Entry of `days`: one date or several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DaySpec {
@@ -153,6 +156,14 @@ impl DaySpec {
         matches!(self, DaySpec::Once(_) | DaySpec::Range { .. })
     }
 
+    /// Returns the range that was probably meant, if this one goes over the new year and leaves out a few days only.
+    pub fn turned_around(&self) -> Option<DaySpec> {
+        let DaySpec::YearlyRange { from, to } = *self else { return None };
+        let left_out = day_of_year(from)? - day_of_year(to)?;
+        let is_short = (1..=MOST_DAYS_LEFT_OUT).contains(&left_out);
+        is_short.then_some(DaySpec::YearlyRange { from: to, to: from })
+    }
+
     /// Returns whether all its dates are before `today`. Entries without a year are never over.
     pub fn is_over(&self, today: Date) -> bool {
         match self {
@@ -174,6 +185,15 @@ impl fmt::Display for MonthDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02}-{:02}", self.month, self.day)
     }
+}
+
+/// Days between the end and the start of a range over the new year that are probably the range itself.
+const MOST_DAYS_LEFT_OUT: i16 = 14;
+
+/// Returns the number of a day in a leap year.
+fn day_of_year(MonthDay { month, day }: MonthDay) -> Option<i16> {
+    const LEAP_YEAR: i16 = 2024;
+    Date::new(LEAP_YEAR, month, day).ok().map(Date::day_of_year)
 }
 
 fn minus_days(date: Date, days: i16) -> Option<Date> {

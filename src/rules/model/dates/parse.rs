@@ -4,7 +4,8 @@ use std::fmt;
 
 use jiff::civil::{Date, Weekday};
 
-use super::day::{DaySpec, MonthDay, MovesTo};
+use super::day::{DaySpec, MAX_WEEKS, MonthDay, MovesTo};
+use super::suggest;
 use crate::diagnostics::{self, Problem};
 
 impl DaySpec {
@@ -13,9 +14,41 @@ impl DaySpec {
     /// # Errors
     /// Returns the problem, with a suggested correction where possible.
     pub fn parse(text: &str) -> Result<DaySpec, Problem> {
-        day_spec(text)
+        day_spec(text).map_err(|problem| with_suggestion(text.trim(), problem))
     }
 }
+
+impl DaySpec {
+    /// Returns the problem with a range over the new year that was probably meant to be short.
+    pub(crate) fn doubt(&self) -> Option<Problem> {
+        let meant = self.turned_around()?;
+        let message = format!(
+            "{self} goes over the new year, and has all days except those between its ends"
+        );
+        Some(
+            Problem::new("range-over-new-year", message).help(format!("{DID_YOU_MEAN} `{meant}`?")),
+        )
+    }
+}
+
+/// Adds the entry that a text probably means as a whole, unless the problem says what was meant. A correction of
+/// one end of a range is none of the range.
+fn with_suggestion(text: &str, problem: Problem) -> Problem {
+    let is_corrected = problem.help.as_deref().is_some_and(|help| help.starts_with(DID_YOU_MEAN));
+    if is_corrected && !text.contains("..") {
+        return problem;
+    }
+    let Some(day) = suggest::suggest(text) else { return problem };
+    let is_about_all = problem.message.contains(&format!("`{text}`"));
+    let problem = match is_about_all {
+        true => problem,
+        false => Problem::new(BAD_DATE, format!("`{text}` is not a date")),
+    };
+    problem.help(format!("{DID_YOU_MEAN} `{day}`?"))
+}
+
+/// Beginning of a help text that has a correction.
+const DID_YOU_MEAN: &str = "did you mean";
 
 fn day_spec(text: &str) -> Result<DaySpec, Problem> {
     let text = text.trim();
@@ -154,6 +187,15 @@ fn short_month(month: i8) -> &'static str {
 }
 
 fn parse_range(text: &str, from: &str, to: &str) -> Result<DaySpec, Problem> {
+    for end in [from, to] {
+        let is_other_entry = year_month_day(end).is_none() && day_spec(end).is_ok();
+        if is_other_entry && !end.contains("..") {
+            let message = format!("`{end}` cannot be an end of the range `{text}`");
+            return Err(Problem::new(BAD_DATE, message).help(each_day(from, to).unwrap_or_else(
+                || "ends are dates, as in `12-24..12-26` or `2026-12-24..2026-12-26`".to_owned(),
+            )));
+        }
+    }
     match (parse_day(from)?, parse_day(to)?) {
         (Day::EveryYear(from), Day::EveryYear(to)) => Ok(DaySpec::YearlyRange { from, to }),
         (Day::Once(from), Day::Once(to)) if from <= to => Ok(DaySpec::Range { from, to }),
@@ -166,6 +208,33 @@ fn parse_range(text: &str, from: &str, to: &str) -> Result<DaySpec, Problem> {
                 .help("write the year at both ends, or at neither for every year"))
         }
     }
+}
+
+/// Most days that a help text lists.
+const MAX_LISTED_DAYS: i16 = 10;
+
+/// Returns the help for a range such as `easter-2..easter+1`: its days one by one.
+fn each_day(from: &str, to: &str) -> Option<String> {
+    let with_offset = |text: &str, offset_days: i16| {
+        Some(match day_spec(text).ok()? {
+            DaySpec::Easter { offset_days: own } => (own, DaySpec::Easter { offset_days }),
+            DaySpec::OrthodoxEaster { offset_days: own } => {
+                (own, DaySpec::OrthodoxEaster { offset_days })
+            }
+            DaySpec::Nth { nth, weekday, month, offset_days: own } => {
+                (own, DaySpec::Nth { nth, weekday, month, offset_days })
+            }
+            DaySpec::Last { weekday, month, offset_days: own } => {
+                (own, DaySpec::Last { weekday, month, offset_days })
+            }
+            _ => return None,
+        })
+    };
+    let ((first, base), (last, other_base)) = (with_offset(from, 0)?, with_offset(to, 0)?);
+    let is_listed = base == other_base && (first + 1..first + MAX_LISTED_DAYS).contains(&last);
+    let days = (first..=last).map(|offset| with_offset(from, offset).map(|(_, day)| day));
+    let days = days.map(|day| day.map(|day| format!("\"{day}\""))).collect::<Option<Vec<_>>>()?;
+    is_listed.then(|| format!("name each day: {}", days.join(", ")))
 }
 
 /// Maximum offset in days; a larger one would be closer to the same day of another year.
@@ -270,9 +339,6 @@ fn parse_weeks(text: &str) -> Option<Result<DaySpec, Problem>> {
     };
     Some(spec)
 }
-
-/// Most weeks from one occurrence to the next.
-const MAX_WEEKS: i32 = 52;
 
 fn every_nth(nth: &str, day: &str, date: &str) -> Result<DaySpec, Problem> {
     let weekday = match day {
@@ -393,34 +459,13 @@ pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
 }
 
 fn not_a_date(text: &str, default_help: &str) -> Problem {
-    let near = suggest_day(text).map(|day| format!("did you mean `{day}`?"));
+    let near = suggest::suggest(text).map(|day| format!("{DID_YOU_MEAN} `{day}`?"));
     let near = near.or_else(|| {
         diagnostics::did_you_mean(text, [EASTER, ORTHODOX_EASTER, EVEN_WEEKS, ODD_WEEKS])
     });
     let text = if text.is_empty() { "an empty text".into() } else { format!("`{text}`") };
     Problem::new(BAD_DATE, format!("{text} is not a date"))
         .help(near.unwrap_or_else(|| default_help.to_owned()))
-}
-
-/// Suggests the correct form of `7-4`, `24.12.` or `12/25/2026`. Returns `None` when day and month are
-/// ambiguous.
-fn suggest_day(text: &str) -> Option<String> {
-    let parts: Vec<&str> = text.trim_end_matches('.').split(['-', '/', '.']).collect();
-    let numbers: Vec<i16> = parts.iter().map(|part| number(part)).collect::<Option<_>>()?;
-    let is_year = |at: usize| parts[at].len() == 4;
-    let (year, first, second) = match numbers[..] {
-        [first, second] => (None, first, second),
-        [year, first, second] if is_year(0) => (Some(year), first, second),
-        [first, second, year] if is_year(2) => (Some(year), first, second),
-        _ => return None,
-    };
-    let day_comes_first = first > 12 || text.contains('.') && !is_year(0);
-    let is_ambiguous = parts.len() == 3 && is_year(2) && !day_comes_first && second <= 12;
-    let (month, day) = if day_comes_first { (second, first) } else { (first, second) };
-    let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
-    Date::new(year.unwrap_or(LEAP_YEAR), month, day).ok().filter(|_| !is_ambiguous)?;
-    let year = year.map_or(String::new(), |year| format!("{year:04}-"));
-    Some(format!("{year}{month:02}-{day:02}"))
 }
 
 fn no_such_day(text: &str, year: Option<i16>, month: i8, day: i8) -> Problem {

@@ -225,7 +225,8 @@ fn rejects_text_that_is_not_a_date() {
          or a range such as `12-24..12-26`",
     );
     check_error("", "an empty text is not a date", help);
-    check_error("christmas", "`christmas` is not a date", help);
+    check_error("christmas", "`christmas` is not a date", Some("did you mean `12-25`?"));
+    check_error("party", "`party` is not a date", help);
     check_error("12/25", "`12/25` is not a date", Some("did you mean `12-25`?"));
     check_error("24.12.", "`24.12.` is not a date", Some("did you mean `12-24`?"));
     check_error("12/25/2026", "`12/25/2026` is not a date", Some("did you mean `2026-12-25`?"));
@@ -233,7 +234,7 @@ fn rejects_text_that_is_not_a_date() {
     check_error("+1-01", "`+1-01` is not a date", help);
     check_error("26-12-24", "`26-12-24` is not a date", help);
     check_error("12-24..", "an empty text is not a date", help);
-    check_error("12\u{2013}24", "`12\u{2013}24` is not a date", help);
+    check_error("12\u{2013}24", "`12\u{2013}24` is not a date", Some("did you mean `12-24`?"));
     check_error("1-1", "`1-1` is not a date", Some("did you mean `01-01`?"));
     check_error("2026-1-5", "`2026-1-5` is not a date", Some("did you mean `2026-01-05`?"));
     check_error("eastre", "`eastre` is not a date", Some("did you mean `easter`?"));
@@ -246,9 +247,16 @@ fn rejects_invalid_ranges() {
         "`2026-12-30..2026-12-28` ends before it starts",
         Some("did you mean `2026-12-28..2026-12-30`?"),
     );
-    let help = Some("write the year at both ends, or at neither for every year");
-    check_error("2026-12-28..12-30", "`2026-12-28..12-30` has a year at one end only", help);
-    check_error("12-28..2027-01-02", "`12-28..2027-01-02` has a year at one end only", help);
+    check_error(
+        "2026-12-28..12-30",
+        "`2026-12-28..12-30` has a year at one end only",
+        Some("did you mean `2026-12-28..2026-12-30`?"),
+    );
+    check_error(
+        "12-28..2027-01-02",
+        "`12-28..2027-01-02` has a year at one end only",
+        Some("did you mean `2026-12-28..2027-01-02`?"),
+    );
 }
 
 #[test]
@@ -275,7 +283,7 @@ fn rejects_invalid_weekdays_of_a_month() {
 #[test]
 fn rejects_invalid_offsets_from_easter() {
     let help = Some("write `easter`, `easter-2` or `easter+1`");
-    check_error("easter monday", "`easter monday` is not a date", help);
+    check_error("easter days", "`easter days` is not a date", help);
     check_error("easter2", "`easter2` is not a date", help);
     let help = Some("write an offset of at most 366 days, as in `easter-2`");
     check_error("easter-", "`easter-` is not a valid offset from Easter", help);
@@ -517,4 +525,57 @@ fn rejects_moved_days_and_weeks_in_other_words() {
     let offset = "write an offset of at most 366 days, as in `4th thu of nov+1`";
     check("4th thu of nov+x", offset);
     check("4th thu of nov+999", offset);
+}
+
+#[test]
+fn a_range_of_days_around_easter_is_listed_day_by_day() {
+    let error = DaySpec::parse("easter-2..easter+1").unwrap_err();
+    assert_eq!(error.message, "`easter-2` cannot be an end of the range `easter-2..easter+1`");
+    let help = error.help.unwrap();
+    assert_eq!(help, "name each day: \"easter-2\", \"easter-1\", \"easter\", \"easter+1\"");
+    for day in help.split('"').skip(1).step_by(2) {
+        assert!(DaySpec::parse(day).is_ok(), "{day}");
+    }
+    let help = |text: &str| DaySpec::parse(text).unwrap_err().help.unwrap();
+    assert_eq!(
+        help("4th thu of nov..4th thu of nov+1"),
+        "name each day: \"4th thu of nov\", \"4th thu of nov+1\""
+    );
+    let dates = "ends are dates, as in `12-24..12-26` or `2026-12-24..2026-12-26`";
+    for text in
+        ["12-24..easter", "easter..orthodox-easter", "easter+1..easter", "easter..easter+99"]
+    {
+        assert_eq!(help(text), dates, "{text}");
+    }
+}
+
+#[test]
+fn a_range_over_the_new_year_that_leaves_out_a_few_days_is_doubted() {
+    let meant =
+        |text: &str| DaySpec::parse(text).unwrap().turned_around().map(|day| day.to_string());
+    assert_eq!(meant("12-26..12-24").as_deref(), Some("12-24..12-26"));
+    assert_eq!(meant("01-02..12-24"), None);
+    assert_eq!(meant("03-05..02-25").as_deref(), Some("02-25..03-05"));
+    for text in
+        ["12-24..01-06", "10-01..04-30", "09-01..06-30", "12-24..12-26", "2026-12-24..2026-12-26"]
+    {
+        assert_eq!(meant(text), None, "{text}");
+    }
+}
+
+#[test]
+fn days_in_other_words_are_corrected_in_one_step() {
+    for (text, meant) in [
+        ("Dec 25", "12-25"),
+        ("24-Dec-26", "2026-12-24"),
+        ("12-24 - 12-26", "12-24..12-26"),
+        ("Dec 24..Dec 26", "12-24..12-26"),
+        ("1st monday in september", "1st mon of sep"),
+        ("good friday", "easter-2"),
+        ("every 2 weeks from 2026-11-27", "every 2nd week from 2026-11-27"),
+    ] {
+        let error = DaySpec::parse(text).unwrap_err();
+        assert_eq!(error.message, format!("`{text}` is not a date"));
+        assert_eq!(error.help.unwrap(), format!("did you mean `{meant}`?"), "{text}");
+    }
 }

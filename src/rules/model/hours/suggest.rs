@@ -1,8 +1,8 @@
 //! Reads opening hours as people write them, such as `Mo-Fr 9am–5:30pm`, and returns the lines that a
 //! rule table has instead. Only help texts use them.
 
-use super::{MINUTES_PER_DAY, TimeSpan, parse_spans};
-use crate::domain::phone_number::ascii_digit;
+use super::{MINUTES_PER_DAY, TimeSpan, parse_spans, twelve_hours};
+use crate::rules::model::spelling::{AND, TO, WEEKDAYS, plain, replace_words, weekday};
 
 /// Correction of a key and its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) fn correct_week(key: &str, times: &[&str]) -> Option<Correction> {
     let times = span.as_ref().map_or_else(|| times.to_vec(), |span| vec![span.as_str()]);
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut is_closed = false;
-    for text in times {
+    for text in &times {
         for (days, times) in clauses(&plain(text))? {
             let days = days.or_else(|| days_of_key.clone())?;
             let Times::Spans(times) = times else {
@@ -36,7 +36,7 @@ pub(crate) fn correct_week(key: &str, times: &[&str]) -> Option<Correction> {
             }
         }
     }
-    lines_or_closed(lines, is_closed)
+    lines_or_closed(in_the_afternoon(lines, &times), is_closed)
 }
 
 /// Corrects the times of a date, a key of `open`.
@@ -45,14 +45,14 @@ pub(crate) fn correct_date(key: &str, times: &[&str]) -> Option<Correction> {
     let times = span.as_ref().map_or_else(|| times.to_vec(), |span| vec![span.as_str()]);
     let mut spans = Vec::new();
     let mut is_closed = false;
-    for text in times {
+    for text in &times {
         match read_times(&plain(text))? {
             Times::Spans(times) => spans.push(times),
             Times::Closed => is_closed = true,
         }
     }
     let lines = if spans.is_empty() { Vec::new() } else { vec![(key.into(), spans.join(", "))] };
-    lines_or_closed(lines, is_closed)
+    lines_or_closed(in_the_afternoon(lines, &times), is_closed)
 }
 
 /// Returns the span of a list that consists of its start and its end: `["09:00", "17:00"]`.
@@ -60,6 +60,28 @@ fn start_and_end(times: &[&str]) -> Option<String> {
     let [start, end] = times else { return None };
     let is_time = |text: &str| read_time(&plain(text)).is_some();
     (is_time(start) && is_time(end)).then(|| format!("{start}-{end}"))
+}
+
+/// Corrects spans that follow those of the morning, as in `8-12, 2-6`, unless a text says which half of the day
+/// it means.
+fn in_the_afternoon(mut lines: Vec<(String, String)>, times: &[&str]) -> Vec<(String, String)> {
+    if times.iter().any(|text| names_the_morning(&plain(text))) {
+        return lines;
+    }
+    for (_, times) in &mut lines {
+        if let Some(found) = twelve_hours::find(&[times]) {
+            *times = found.meant;
+        }
+    }
+    lines
+}
+
+/// Returns whether a time has the ending `am`, or is midnight.
+fn names_the_morning(text: &str) -> bool {
+    let after_digits = text.split(|c: char| c.is_ascii_digit()).skip(1);
+    let mut endings = after_digits.map(|rest| rest.trim_start_matches([' ', ':', '.']));
+    text.contains("midnight")
+        || endings.any(|rest| rest.starts_with("am") || rest.starts_with("a.m"))
 }
 
 /// Returns the correction, provided that a rule table accepts it.
@@ -72,29 +94,6 @@ fn lines_or_closed(lines: Vec<(String, String)>, is_closed: bool) -> Option<Corr
         }
     }
 }
-
-/// Returns the text in lower case, with plain spaces and dashes.
-fn plain(text: &str) -> String {
-    let plain = |letter: char| match letter {
-        '\u{2010}'..='\u{2015}' | '\u{2212}' | '~' | '\u{301c}' | '\u{ff5e}' => '-',
-        '\u{2018}' | '\u{2019}' => '\'',
-        '\u{ff1a}' => ':',
-        letter if letter.is_whitespace() => ' ',
-        letter => ascii_digit(letter),
-    };
-    let lower: String = text.chars().flat_map(char::to_lowercase).map(plain).collect();
-    lower.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Returns the text with a sign in place of each of these words.
-fn replace_words(text: &str, words: &[&str], sign: &str) -> String {
-    let replaced = text.split(' ').map(|word| if words.contains(&word) { sign } else { word });
-    replaced.collect::<Vec<_>>().join(" ")
-}
-
-const TO: [&str; 13] =
-    ["to", "until", "till", "til", "through", "thru", "bis", "à", "às", "a", "al", "tot", "do"];
-const AND: [&str; 8] = ["and", "und", "et", "y", "e", "en", "och", "og"];
 
 /// Times of a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,45 +141,6 @@ fn split_days(text: &str) -> (&str, &str) {
     let (days, times) = text.split_at(start);
     (days.trim_matches([' ', ':', '-']), times)
 }
-
-/// Names of the weekdays from Monday, in English and in the other languages of calendars.
-const WEEKDAYS: [(&str, &str); 7] = [
-    (
-        "mon",
-        "monday mon mo mond montag lun lundi lunes lunedì lunedi maandag maa ma segunda segunda-feira seg \
-         mandag måndag man mån poniedziałek poniedzialek pon pn",
-    ),
-    (
-        "tue",
-        "tuesday tues tue tu dienstag die di mardi mar martes martedì martedi dinsdag din terça terca \
-         terça-feira ter tirsdag tisdag tir tis wtorek wt",
-    ),
-    (
-        "wed",
-        "wednesday weds wed we mittwoch mi mer mercredi mie mié miércoles miercoles mercoledì mercoledi \
-         woensdag woe wo quarta quarta-feira qua onsdag ons środa sroda śr sr",
-    ),
-    (
-        "thu",
-        "thursday thurs thur thu th donnerstag don do jeu jeudi jue jueves giovedì giovedi gio donderdag \
-         quinta quinta-feira qui torsdag tors tor czwartek czw",
-    ),
-    (
-        "fri",
-        "friday fri fr freitag ven vendredi vie viernes venerdì venerdi vrijdag vri vr sexta sexta-feira \
-         sex fredag fre piątek piatek pt",
-    ),
-    (
-        "sat",
-        "saturday sat sa samstag sonnabend sam samedi sáb sab sábado sabado sabato zaterdag zat za lørdag \
-         lördag lør lör sobota sob",
-    ),
-    (
-        "sun",
-        "sunday sun su sonntag so dim dimanche dom domingo domenica zondag zon zo søndag söndag søn sön \
-         niedziela niedz nd",
-    ),
-];
 
 /// Words for several days.
 const GROUPS: [(&str, &str); 19] = [
@@ -235,15 +195,6 @@ fn days(text: &str) -> Option<Vec<String>> {
         ranges.push(range(first, last));
     }
     if ranges.len() > 1 { Some(runs(&chosen)) } else { Some(ranges) }
-}
-
-fn weekday(name: &str) -> Option<usize> {
-    let name = name.trim_matches([' ', '.', ':']);
-    let has = |names: &str| {
-        let mut names = names.split(' ');
-        names.any(|known| known == name || name.strip_suffix('s') == Some(known))
-    };
-    WEEKDAYS.iter().position(|(_, names)| !name.is_empty() && has(names))
 }
 
 fn mark(chosen: &mut [bool; 7], first: usize, last: usize) {
@@ -514,6 +465,22 @@ mod tests {
             day(times, "00:00-24:00");
         }
         day("18:00-23:59", "18:00-24:00");
+    }
+
+    #[test]
+    fn a_second_span_without_a_half_is_in_the_afternoon() {
+        let day = |times: &str, expected| check("mon-fri", times, &[("mon-fri", expected)]);
+        day("8-12, 2-6", "08:00-12:00, 14:00-18:00");
+        day("10-2, 4-8", "10:00-14:00, 16:00-20:00");
+        day("8:30-12 and 1:30-5", "08:30-12:00, 13:30-17:00");
+        day("8-12, 1-17", "08:00-12:00, 13:00-17:00");
+        day("9-12, 13-17", "09:00-12:00, 13:00-17:00");
+        day("8am-12pm, 2pm-6pm", "08:00-12:00, 14:00-18:00");
+        day("8am-12pm, 2am-6am", "08:00-12:00, 02:00-06:00");
+        check("Samstag", "8-12, 2-6", &[("sat", "08:00-12:00, 14:00-18:00")]);
+        check("week", "Mo-Fr 8-12, 2-6", &[("mon-fri", "08:00-12:00, 14:00-18:00")]);
+        let lines = vec![("12-24".into(), "08:00-12:00, 14:00-18:00".into())];
+        assert_eq!(correct_date("12-24", &["8-12, 2-6"]), Some(Correction::Lines(lines)));
     }
 
     #[test]
