@@ -623,9 +623,11 @@ pub fn log_diagnostics(report: &Report, of: &str) {
         let help = diagnostic.help.as_deref().map(mask_all_but_examples);
         match diagnostic.severity {
             Severity::Error => tracing::error!(code, location, problem, help, "error in {of}"),
-            Severity::Warning | Severity::Note => {
+            Severity::Warning => {
                 tracing::warn!(code, location, problem, help, "warning in {of}");
             }
+            // Nothing is wrong.
+            Severity::Note => {}
         }
     }
     let more = report.diagnostics().len().saturating_sub(MAX_LOGGED);

@@ -5,6 +5,7 @@ mod calendar;
 pub(crate) mod chunks;
 pub(crate) mod copy_info;
 pub(crate) mod date_files;
+pub(crate) mod encoding;
 pub(crate) mod file_days;
 pub(crate) mod files;
 pub(crate) mod list_rows;

@@ -16,6 +16,7 @@ pub(crate) mod pattern;
 pub(crate) mod placeholder;
 pub(crate) mod request_template;
 pub(crate) mod row_limits;
+mod spelling;
 pub(crate) mod sql_query;
 pub(crate) mod template;
 pub(crate) mod test;

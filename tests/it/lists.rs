@@ -92,6 +92,44 @@ fn what_cannot_be_seen_around_and_in_a_number_is_removed() {
 }
 
 #[test]
+fn names_of_columns_and_cells_are_read_as_people_see_them() {
+    let rows = format!(
+        "\u{feff}Phone\u{a0}Number\u{200b},tier\n{CALLER},gold\u{200b}\n{OTHER},\u{a0}gold\n"
+    );
+    check("l.csv", &rows, "column = \"Phone Number\"", &[CALLER, OTHER], &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let rules = "[lists.l]\nfile = \"l.csv\"\ncolumn = \"Phone Number\"\n\n[[rule]]\nname = \"gold\"\nfrom = \"@l\"\n\
+                 where = { \"l.tier\" = \"gold\" }\nkeep = true\n\n[[rule]]\nname = \"everyone\"\nreject = true\n";
+    std::fs::write(folder.path().join("rules.toml"), rules).unwrap();
+    std::fs::write(folder.path().join("l.csv"), rows).unwrap();
+    let path = folder.path().join("rules.toml");
+    let loaded = reload::load(&path, &CheckContext::default(), false, &mut |_| {}).unwrap();
+    let table = loaded.table.unwrap();
+    for caller in [CALLER, OTHER] {
+        let from = Party::parse(Some(caller)).party;
+        let fields = Fields { from, ..Fields::unknown(Channel::Call) };
+        let call =
+            Call::synthetic("retell", dialect::by_name("retell").unwrap().platform(), fields);
+        assert_eq!(decide(&table, &call).rule(), Some("gold"), "{caller}");
+    }
+    let report =
+        load("l.csv", b"Phone Number\n", "column = \"Phone\u{a0}Number\"").report.to_string();
+    assert!(report.contains("write `Phone Number` with plain spaces"), "{report}");
+}
+
+#[test]
+fn a_header_is_no_title_though_rows_without_numbers_follow() {
+    for rows in [
+        format!("number,,\nwithheld,Ann,x\n{CALLER},Joe,y\n"),
+        format!("phone\n=anonymous\n{CALLER}\n"),
+        format!("name,number\nJoe,\nAnn,{CALLER}\n"),
+    ] {
+        let report = load("l.csv", rows.as_bytes(), "").report;
+        assert!(!codes_of(&report).contains(&"no-header"), "{rows:?}: {report}");
+    }
+}
+
+#[test]
 fn what_a_spreadsheet_puts_around_a_number_is_removed() {
     for cell in ["'+12137771234", "\"=\"\"+12137771234\"\"\"", " +12137771234 ", "+1 213/777 1234"]
     {

@@ -16,7 +16,7 @@ use super::where_rows::WhereUse;
 use crate::diagnostics::{Location, Problem, Severity, SourceFile, did_you_mean};
 use crate::domain::phone_number::Country;
 use crate::rules::load::files::TableFiles;
-use crate::rules::load::list_rows::{ListRows, is_missing, is_other_format};
+use crate::rules::load::list_rows::{ListRows, column_name, is_missing, is_other_format};
 use crate::rules::load::raw::{RawList, Spanned};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::WhereClause;
@@ -419,6 +419,9 @@ impl ListOpener<'_, '_> {
         });
         let rows = opened.ok()?;
         self.check_header(&rows, &path, file)?;
+        if columns.is_empty() {
+            self.check_title(&rows, &path)?;
+        }
         let number_columns = self.number_columns(columns, &rows)?;
         Some(ListFile { path: path.display().to_string(), rows, number_columns })
     }
@@ -438,6 +441,21 @@ impl ListOpener<'_, '_> {
         };
         let file = Arc::new(SourceFile::excerpt(&path.display().to_string(), 1, line));
         self.reporter.report.push(Severity::Error, Some(Location { file, span }), problem);
+        None
+    }
+
+    /// Reports a title above the names of the columns, and returns `None`. A list that names its column does so
+    /// where it is not found.
+    fn check_title(&mut self, rows: &ListRows, path: &Path) -> Option<()> {
+        let Some(separator) = rows.separator else { return Some(()) };
+        let Some(line) = line_below_title(rows) else { return Some(()) };
+        let title = rows.columns.join(&separator.to_string());
+        let end = title.trim_end_matches(separator).len();
+        let file = Arc::new(SourceFile::excerpt(&path.display().to_string(), 1, title));
+        let location = Location { file, span: 0..end };
+        let message = "the first line is a title; that of a CSV file must name its columns";
+        let help = title_help(Some(line)).unwrap_or_default();
+        self.reporter.report.error("no-header", Some(location), message).help(help);
         None
     }
 
@@ -469,15 +487,12 @@ pub(super) fn header_problem(rows: &ListRows) -> Option<HeaderProblem> {
     }
     let line = columns.join(&separator.to_string());
     let is_not_text = |c: char| c == '\0' || c == char::REPLACEMENT_CHARACTER;
-    let digits = |name: &str| name.chars().filter(char::is_ascii_digit).count();
-    let looks_like_a_number =
-        |name: &&String| digits(name) > 6 && !name.contains(char::is_alphabetic);
     if line.contains(is_not_text) {
         let problem = Problem::new("bad-row", "the file is not UTF-8");
         let problem = problem.help("save the file as CSV in UTF-8");
         return Some(HeaderProblem { problem, cell: Some((line, 0..0)) });
     }
-    let number = columns.iter().find(looks_like_a_number)?;
+    let number = columns.iter().find(|name| looks_like_a_number(name))?;
     let message = "the first line of a CSV file must name its columns; this is a number";
     let help = "add a header such as `number,name` above it, or use the extension .txt";
     let (problem, span) = (Problem::new("no-header", message).help(help), cell_span(&line, number));
@@ -510,6 +525,64 @@ pub(super) fn cell_span(line: &str, cell: &str) -> Range<usize> {
     found.filter(|span| !span.is_empty()).unwrap_or(0..line.len())
 }
 
+/// Returns whether a cell has a number, in whichever form.
+fn looks_like_a_number(cell: &str) -> bool {
+    const MIN_DIGITS: usize = 7;
+    let digits = cell.chars().filter(char::is_ascii_digit).count();
+    digits >= MIN_DIGITS && !cell.contains(char::is_alphabetic)
+}
+
+/// Words in the names of columns with numbers, in lower case.
+const NUMBER_HEADINGS: [&str; 22] = [
+    "number",
+    "numbers",
+    "phone",
+    "phonenumber",
+    "telephone",
+    "tel",
+    "mobile",
+    "cell",
+    "caller",
+    "msisdn",
+    "telefon",
+    "telefonnummer",
+    "rufnummer",
+    "nummer",
+    "handy",
+    "mobil",
+    "téléphone",
+    "numéro",
+    "teléfono",
+    "número",
+    "telefone",
+    "telefono",
+];
+/// Words in titles that name what is below them.
+const TITLE_WORDS: [&str; 6] = ["list", "liste", "lista", "export", "report", "book"];
+
+/// Returns whether a cell is the name of a column with numbers, and no title such as `Phone list`.
+fn is_number_heading(cell: &String) -> bool {
+    const MAX_WORDS: usize = 3;
+    let cell = cell.to_lowercase();
+    let words = || cell.split([' ', '_', '-', '.']).filter(|word| !word.is_empty());
+    words().count() <= MAX_WORDS
+        && words().any(|word| NUMBER_HEADINGS.contains(&word))
+        && !words().any(|word| TITLE_WORDS.contains(&word))
+}
+
+/// Returns the number of the line that names the columns, if the first line is a title: the next line has no number,
+/// but more cells than the title or the name of a column with numbers, and a later line has a number.
+fn line_below_title(rows: &ListRows) -> Option<usize> {
+    let filled = |cells: &[String]| cells.iter().filter(|cell| !cell.is_empty()).count();
+    let mut lines = rows.next_lines.iter().enumerate();
+    let (at, names) = lines.find(|(_, cells)| filled(cells) > 0 && **cells != rows.columns)?;
+    let has_number = |cells: &Vec<String>| cells.iter().any(|cell| looks_like_a_number(cell));
+    let is_header = !rows.columns.iter().any(is_number_heading)
+        && (filled(names) > filled(&rows.columns) || names.iter().any(is_number_heading));
+    let is_above_numbers = !has_number(names) && lines.any(|(_, cells)| has_number(cells));
+    (is_header && is_above_numbers).then_some(at + 2)
+}
+
 /// Returns the help for a title above the names of the columns.
 fn title_help(line: Option<usize>) -> Option<String> {
     let line = line?;
@@ -524,6 +597,11 @@ pub(super) fn column_problem(noun: &str, columns: &[String], column: &str) -> Op
         1 => return None,
         _ => format!("{noun} has several columns `{column}`"),
     };
+    let plain = column_name(column);
+    if plain != column && columns.contains(&plain) {
+        let help = format!("write `{plain}` with plain spaces, and without invisible characters");
+        return Some(Problem::new("unknown-column", message).help(help));
+    }
     let others = columns.iter().map(String::as_str).filter(|name| *name != column);
     let all = match columns {
         [] => "only .csv files have columns".to_owned(),

@@ -131,7 +131,7 @@ impl ListFiller<'_, '_> {
                 }
                 ListSource::Invalid => continue,
             }
-            self.warn_if_emptied(list, &lists);
+            self.warn_if_empty(list, &lists);
         }
         let mut agents_of_columns = AgentsOfColumns::default();
         for column_use in &self.rules.name_columns {
@@ -241,7 +241,8 @@ impl ListFiller<'_, '_> {
         }
     }
 
-    fn warn_if_emptied(&mut self, list: &OpenList, lists: &Lists) {
+    /// Warns of a list that lost all entries, and notes one that never had any: a blocklist may begin empty.
+    fn warn_if_empty(&mut self, list: &OpenList, lists: &Lists) {
         let filled = lists.list(list.id);
         let was_filled = self.context.previous_list(&filled.name).is_some_and(|list| list.rows > 0);
         if filled.size == 0 && was_filled {
@@ -250,6 +251,14 @@ impl ListFiller<'_, '_> {
                 .report
                 .warning("list-emptied", Some(list.location.clone()), message)
                 .help("it had entries in the previous table");
+        } else if filled.size == 0 && list.used && self.reporter.report.error_count() == 0 {
+            let message = format!("list `{}` has no entries, so no number is in it", filled.name);
+            let help = match filled.file() {
+                Some(_) => "add rows; with min_rows = 1, an empty list is an error",
+                None => "add numbers, or leave it until there are some",
+            };
+            let location = Some(list.location.clone());
+            self.reporter.report.note("no-entries", location, message).help(help);
         }
     }
 
@@ -400,7 +409,11 @@ impl<'l> RowTarget<'l> {
         let clauses = self.list.where_uses.iter_mut();
         let problems = clauses.filter_map(|clause| clause.add_row(cells));
         warnings.extend(problems.map(|(problem, cell)| {
-            RowProblem::cell(problem, cell).repeated("without the number that `where` compares")
+            let what = match problem.code {
+                "no-truth-value" => "with a value that is neither true nor false",
+                _ => "without the number that `where` compares",
+            };
+            RowProblem::cell(problem, cell).repeated(what)
         }));
         if let Some(text) = known {
             let message = format!("`{text}` is already in this list");

@@ -32,13 +32,17 @@ impl WhereUse {
         if cell.is_empty() {
             return None;
         }
-        if self.clause.expected.matches(|expected| expected.matches(cell)) {
-            self.has_match = true;
-            return None;
-        }
-        let is_known = self.others.iter().any(|other| other == cell);
+        let has_match = self.clause.expected.matches(|expected| expected.matches(cell));
+        self.has_match |= has_match;
+        let is_known = has_match || self.others.iter().any(|other| other == cell);
         if !is_known && self.others.len() <= MAX_NAMED_VALUES {
             self.others.push(cell.to_owned());
+        }
+        if let Some(problem) = self.truth_problem(cell) {
+            return Some((problem, cell));
+        }
+        if has_match {
+            return None;
         }
         let mut expected = self.clause.expected.any_of.iter();
         let number = expected.find(|expected| matches!(expected, ExpectedValue::Number(..)))?;
@@ -50,6 +54,21 @@ impl WhereUse {
         let problem = Problem::new("not-a-number", message)
             .maybe_help(plain_number(cell).map(|number| format!("write `{number}`")));
         Some((problem, cell))
+    }
+
+    /// Returns the problem with a cell that is no truth value, if it is compared with nothing else.
+    fn truth_problem(&self, cell: &str) -> Option<Problem> {
+        let expected = &self.clause.expected;
+        let all = || expected.any_of.iter().chain(&expected.none_of);
+        let is_of_truth = all().next().is_some()
+            && all().all(|expected| matches!(expected, ExpectedValue::Truth(_)));
+        if !is_of_truth || ExpectedValue::is_truth_value(cell) {
+            return None;
+        }
+        let name = &self.clause.name;
+        let message =
+            format!("`{cell}` is neither true nor false, with which `{name}` is compared");
+        Some(Problem::new("no-truth-value", message).help("write `true` or `false`"))
     }
 
     /// Warns if no row has an expected value.

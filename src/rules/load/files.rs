@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::encoding::{decode_text, is_utf_16};
 use crate::diagnostics::{Location, Report, SourceFile};
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
@@ -358,9 +359,9 @@ impl TableFiles {
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
-        match std::str::from_utf8(&text) {
-            Ok(text) => self.add_to_snapshot(path, text),
-            Err(_) => self.snapshot = None,
+        match decode_text(text.clone()) {
+            Some(text) => self.add_to_snapshot(path, &text),
+            None => self.snapshot = None,
         }
         Ok((Box::new(Cursor::new(text)), bytes))
     }
@@ -377,16 +378,19 @@ impl TableFiles {
 
 fn read_text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
     let name = path.display().to_string();
-    let error = match String::from_utf8(regular_file::read(path, SizeLimit::RULES)?) {
-        Ok(text) => return Ok(Arc::new(SourceFile::new(&name, text))),
-        Err(error) => error,
-    };
-    if let Some(text) = utf_16_text(error.as_bytes()) {
+    let content = regular_file::read(path, SizeLimit::RULES)?;
+    if is_utf_16(&content)
+        && let Some(text) = decode_text(content.clone())
+    {
         let file = Arc::new(SourceFile::new(&name, text));
         let location = Location { file: file.clone(), span: 0..0 };
         report.error("syntax", Some(location), "the file is UTF-16").help("save the file as UTF-8");
         return Ok(file);
     }
+    let error = match String::from_utf8(content) {
+        Ok(text) => return Ok(Arc::new(SourceFile::new(&name, text))),
+        Err(error) => error,
+    };
     // Replacement characters change no offset before the first invalid byte.
     let offset = error.utf8_error().valid_up_to();
     let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
@@ -394,16 +398,4 @@ fn read_text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {
     let location = Location { file: file.clone(), span: offset..offset };
     report.error("syntax", Some(location), "invalid UTF-8").help("save the file as UTF-8");
     Ok(file)
-}
-
-/// Returns the text of a file in UTF-16 with a byte order mark, as some editors and shells write it.
-fn utf_16_text(bytes: &[u8]) -> Option<String> {
-    let unit: fn([u8; 2]) -> u16 = match bytes {
-        [0xff, 0xfe, ..] => u16::from_le_bytes,
-        [0xfe, 0xff, ..] => u16::from_be_bytes,
-        _ => return None,
-    };
-    let (pairs, _) = bytes.as_chunks::<2>();
-    let units = pairs.iter().skip(1).map(|pair| unit(*pair));
-    Some(char::decode_utf16(units).map(|unit| unit.unwrap_or('\u{fffd}')).collect())
 }

@@ -8,7 +8,9 @@ use std::path::Path;
 use csv::{ByteRecord, ReaderBuilder};
 use sha2::{Digest, Sha256};
 
+use super::encoding::{decode_text, is_utf_16};
 use super::files::{Readable, TableFiles};
+use crate::domain::phone_number::is_invisible;
 
 /// Reader of a file, past its header.
 pub(crate) struct ListRows {
@@ -85,7 +87,10 @@ pub(crate) fn read_dates(files: &mut TableFiles, path: &Path) -> io::Result<Stri
     refuse_other_formats(&mut *file)?;
     let mut text = Vec::new();
     file.take(MAX_DATES_BYTES).read_to_end(&mut text)?;
-    String::from_utf8(text).or_else(|_| refused("it is not UTF-8; save it in UTF-8"))
+    match decode_text(text) {
+        Some(text) => Ok(text),
+        None => refused("it is not UTF-8; save it in UTF-8"),
+    }
 }
 
 /// Row with its location.
@@ -101,11 +106,12 @@ pub(crate) struct CsvRow<'r> {
 }
 
 impl CsvRow<'_> {
-    /// Returns a cell without surrounding spaces: empty when the row is too short, `None` when it is
-    /// not UTF-8.
+    /// Returns a cell without spaces and invisible characters around it: empty when the row is too short,
+    /// `None` when it is not UTF-8.
     pub(crate) fn cell(&self, column: usize) -> Option<&str> {
         // The csv crate trims by copying each row.
-        std::str::from_utf8(self.record.get(column).unwrap_or_default()).ok().map(str::trim)
+        let cell = std::str::from_utf8(self.record.get(column).unwrap_or_default()).ok()?;
+        Some(cell.trim_matches(|c: char| c.is_whitespace() || is_invisible(c)))
     }
 
     /// Returns whether no cell has a content.
@@ -189,7 +195,7 @@ impl ListRows {
             // The line `sep=;`, which spreadsheets read and write.
             reader.read_byte_record(&mut header)?;
         }
-        let columns = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
+        let columns = header.iter().map(|name| column_name(&String::from_utf8_lossy(name)));
         let (columns, separator) = (columns.collect(), Some(separator));
         Ok(ListRows { columns, reader, separator, file_bytes, last_row: (1, 0), next_lines })
     }
@@ -261,6 +267,13 @@ impl ListRows {
     }
 }
 
+/// Returns the name of a column as people see it: without invisible characters, and with plain spaces.
+pub(crate) fn column_name(name: &str) -> String {
+    let visible = name.chars().filter(|c| !is_invisible(*c));
+    let plain: String = visible.map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+    plain.trim().to_owned()
+}
+
 /// Separator of the cells of a file.
 struct Separator {
     separator: char,
@@ -323,8 +336,8 @@ fn refuse_other_formats(file: &mut dyn Readable) -> io::Result<()> {
     let mut first = Vec::new();
     file.take(64).read_to_end(&mut first)?;
     file.seek(SeekFrom::Start(0))?;
-    if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
-        // UTF-16: the first characters of all these formats are ASCII.
+    if is_utf_16(&first) {
+        // The first characters of all these formats are ASCII.
         first.retain(|byte| byte.is_ascii() && *byte != 0);
     }
     let first = first.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&first).trim_ascii_start();
@@ -360,50 +373,27 @@ fn next_lines(file: &mut dyn Readable) -> io::Result<Vec<Vec<String>>> {
     let cells = |line: Vec<u8>| {
         let line = String::from_utf8_lossy(&line).into_owned();
         let cells = line.split([',', ';', '\t', '|']);
-        cells.map(|cell| cell.trim().trim_matches('"').to_owned()).collect()
+        cells.map(|cell| column_name(cell.trim().trim_matches('"'))).collect()
     };
     lines.map(|line| Ok(cells(line?))).collect()
 }
 
-/// Returns the text of a file in UTF-16 with a byte order mark, which spreadsheets write as "Unicode text".
+/// Returns the text of a file in UTF-16, which spreadsheets write as "Unicode text".
 fn read_utf_16(file: &mut dyn Readable, bytes: u64) -> io::Result<Option<String>> {
-    let mut mark = [0; 2];
-    let has_mark = file.read_exact(&mut mark).is_ok();
+    let mut first = Vec::new();
+    file.take(2).read_to_end(&mut first)?;
     file.seek(SeekFrom::Start(0))?;
-    let Some(unit) = utf_16_unit(mark).filter(|_| has_mark) else { return Ok(None) };
+    if !is_utf_16(&first) {
+        return Ok(None);
+    }
     let refuse = |problem| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     if bytes > MAX_UTF_16_BYTES {
         return refuse("it is UTF-16 and larger than 100 MB; save it as CSV in UTF-8");
     }
     let mut content = Vec::new();
     file.take(MAX_UTF_16_BYTES).read_to_end(&mut content)?;
-    match decode_utf_16(&content, unit) {
+    match decode_text(content) {
         Some(text) => Ok(Some(text)),
         None => refuse("it is UTF-16 with errors; save it as CSV in UTF-8"),
-    }
-}
-
-/// Returns how two bytes are a unit of UTF-16 after this byte order mark.
-fn utf_16_unit(mark: [u8; 2]) -> Option<fn([u8; 2]) -> u16> {
-    match mark {
-        [0xff, 0xfe] => Some(u16::from_le_bytes),
-        [0xfe, 0xff] => Some(u16::from_be_bytes),
-        _ => None,
-    }
-}
-
-/// Decodes a text after its byte order mark.
-fn decode_utf_16(content: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
-    let (pairs, rest) = content.as_chunks::<2>();
-    let units = pairs.iter().skip(1).map(|pair| unit(*pair));
-    let text = char::decode_utf16(units).collect::<Result<String, _>>().ok()?;
-    rest.is_empty().then_some(text)
-}
-
-/// Decodes the text of a list in UTF-8, or in UTF-16 with a byte order mark, as the file of a list is read.
-pub fn decode_text(content: Vec<u8>) -> Option<String> {
-    match content.first_chunk().and_then(|mark| utf_16_unit(*mark)) {
-        Some(unit) => decode_utf_16(&content, unit),
-        None => String::from_utf8(content).ok(),
     }
 }
