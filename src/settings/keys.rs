@@ -7,6 +7,7 @@ mod certificates;
 pub(crate) mod platforms;
 pub(crate) mod reader;
 mod records;
+pub(crate) mod secret_mistakes;
 mod signature;
 mod source_keys;
 mod sources;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Inputs;
+use super::keys::secret_mistakes::unquoted;
 use super::keys::variable_of;
-use crate::diagnostics::Report;
+use crate::diagnostics::{Problem, Report, Severity};
 
 /// Beginning of the names of settings.
 const PREFIX: &str = "SWITCHBOARD__";
@@ -50,6 +51,10 @@ pub(super) fn usable(inputs: &Inputs, report: &mut Report) -> HashMap<String, St
             usable.remove(name);
             continue;
         }
+        if let Some((problem, meant)) = kept_punctuation(name, &inputs.environment[name]) {
+            report.push(Severity::Error, None, problem);
+            usable.insert(name.clone(), meant);
+        }
         // Which one would win is a matter of chance.
         if let Some(other) = by_key.insert(key, name) {
             let message = format!("the variables {other} and {name} set the same key");
@@ -60,6 +65,26 @@ pub(super) fn usable(inputs: &Inputs, report: &mut Report) -> HashMap<String, St
         }
     }
     usable
+}
+
+/// Returns the problem with a value that still has the quotes or brackets of a file, and the value without them. The
+/// value may be a secret, and is not shown.
+fn kept_punctuation(name: &str, value: &str) -> Option<(Problem, String)> {
+    let problem = |message: &str, help: &str| {
+        Problem::new("bad-value", format!("{name} {message}")).help(help)
+    };
+    if let Some(inside) = unquoted(value.trim()) {
+        let help =
+            "remove the quotes; docker --env-file and others keep them as parts of the value";
+        return Some((problem("is in quotes", help), inside.to_owned()));
+    }
+    let list = value.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))?;
+    let entries = list.split(',').map(str::trim).map(|entry| unquoted(entry).unwrap_or(entry));
+    let help = "write the entries with commas between them, without brackets and quotes";
+    let is_list =
+        !list.trim().is_empty() && !list.contains(['[', '{', '/']) && !list.contains("::")
+            || list.contains(['"', '\'']);
+    is_list.then(|| (problem("is a list in brackets", help), entries.collect::<Vec<_>>().join(",")))
 }
 
 /// Warns of a variable that would set a key if it had all underscores. Kubernetes sets others that begin

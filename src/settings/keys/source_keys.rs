@@ -6,8 +6,9 @@ use arc_swap::ArcSwap;
 
 use super::SourceKeys;
 use super::reader::{Section, SettingsReader};
+use super::secret_mistakes::SHORTEST_SECRET_BYTES;
 use super::signature::{KeySettings, NamedSecret, Signature, SignaturePart};
-use super::sources::{DEV_KEY, SHORTEST_SECRET_BYTES};
+use super::sources::DEV_KEY;
 use crate::authenticate::{AllScheme, Key, Mode, Policy, PolicySecrets, Scheme};
 use crate::dialect::DialectRef;
 use crate::domain::secret::Secret;

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::SourceKeys;
 use super::reader::{Entry, Section, SettingsReader};
+use super::secret_mistakes::{SHORTEST_SECRET_BYTES, mistake_in_secret};
 use super::signature::{KeySettings, NamedSecret, Signature};
 use crate::authenticate::{Content, Mode, Policy, PolicySecrets};
 use crate::diagnostics::did_you_mean;
@@ -23,8 +24,6 @@ use crate::regular_file::SizeLimit;
 use crate::settings::{DEFAULT_PATHS, Purpose};
 use crate::source::{ApiAccess, Fallback, Source};
 
-/// Minimum length of a secret; a shorter one can be guessed.
-pub(crate) const SHORTEST_SECRET_BYTES: usize = 16;
 /// Stands in for a missing secret with `--dev`.
 pub(crate) const DEV_KEY: &str = "dev";
 /// Form of a reference to a secret.
@@ -509,85 +508,6 @@ pub(crate) fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
         }
     }
     bytes
-}
-
-/// Returns what is wrong with a secret that was copied with something around it, and the remedy. The
-/// secret itself is never shown.
-fn mistake_in_secret(secret: &[u8]) -> Option<(&'static str, &'static str)> {
-    // Bytes that are no text were made by a random generator.
-    let text = std::str::from_utf8(secret).ok().filter(|text| !text.is_empty())?;
-    if text.trim().is_empty() {
-        Some(("contains nothing but white space", "store the secret there"))
-    } else if text.starts_with('\u{feff}') {
-        Some(("begins with a byte order mark", "save the file as UTF-8 without BOM"))
-    } else if is_unexpanded(text) {
-        Some(("is a variable that was not expanded", "set it to the secret itself"))
-    } else if text.starts_with("env:") || text.starts_with("file:") {
-        Some(("contains another reference", "set it to the secret itself"))
-    } else if text.starts_with('<') && text.ends_with('>') {
-        Some(("is a placeholder", "replace all of it, with the brackets, by the secret"))
-    } else if QUOTES.iter().any(|(open, close)| is_enclosed(text, *open, *close)) {
-        let help =
-            "remove the quotes; docker --env-file and others keep them as parts of the secret";
-        Some(("is in quotes", help))
-    } else if is_assignment(text) {
-        Some(("begins with a name and `=`", "store only what follows the `=`"))
-    } else if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
-        Some(("begins with `Bearer`", "store only what follows it"))
-    } else if text.chars().any(is_invisible) {
-        Some(("contains an invisible character", "copy the secret again, or type it"))
-    } else if text.trim().len() < text.len() {
-        Some(("begins or ends with white space", "remove it; it would be part of the secret"))
-    } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        Some(("contains white space", "store the secret, and nothing else, on one line"))
-    } else {
-        None
-    }
-}
-
-/// Quotes that shells, spreadsheets and word processors put around a text.
-const QUOTES: [(char, char); 6] = [
-    ('"', '"'),
-    ('\'', '\''),
-    ('`', '`'),
-    ('\u{201c}', '\u{201d}'),
-    ('\u{2018}', '\u{2019}'),
-    ('\u{201e}', '\u{201c}'),
-];
-
-fn is_enclosed(text: &str, open: char, close: char) -> bool {
-    let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
-    inner.is_some_and(|inner| !inner.is_empty())
-}
-
-/// Returns whether a text is a variable in the form of a shell, of Windows, or of a template.
-fn is_unexpanded(text: &str) -> bool {
-    ["${", "$(", "{{", "<%"].iter().any(|opening| text.starts_with(opening))
-        || text.strip_prefix('$').is_some_and(is_upper_case_name)
-        || text
-            .strip_prefix('%')
-            .and_then(|rest| rest.strip_suffix('%'))
-            .is_some_and(is_upper_case_name)
-}
-
-/// Returns whether a text is `NAME=secret`, as in a file of variables. A key may contain a `=`.
-fn is_assignment(text: &str) -> bool {
-    let text = text.strip_prefix("export ").unwrap_or(text);
-    text.split_once('=').is_some_and(|(name, value)| {
-        is_upper_case_name(name.trim_end()) && value.len() >= SHORTEST_SECRET_BYTES
-    })
-}
-
-fn is_upper_case_name(name: &str) -> bool {
-    name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-}
-
-/// Returns whether a character takes no space: zero-width ones, marks of direction, soft hyphens.
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
-    )
 }
 
 /// Returns the signature of a source: its own, or the one of its platform. `None` if it is invalid.
