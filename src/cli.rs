@@ -3,6 +3,7 @@
 //! Exit statuses: 0 success; 1 failure, the subject of the command is not in order; 2 error, the command
 //! could not run.
 
+mod advice;
 mod check;
 mod completions;
 mod confusion;
@@ -95,7 +96,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Arguments, clap::Error> {
     if let Some(width) = output::help_width() {
         command = command.term_width(width.into());
     }
-    let matches = command.try_get_matches_from_mut(arguments)?;
+    let matches = command.try_get_matches_from_mut(arguments);
+    let matches = matches.map_err(|error| advice::add(error, &command, arguments))?;
     Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 

@@ -29,7 +29,7 @@ pub(super) fn instead_of_rules(path: &Path) -> Option<Problem> {
 }
 
 /// Returns what a file is, if it can be read and its content shows it.
-fn kind_of(path: &Path) -> Option<FileKind> {
+pub(super) fn kind_of(path: &Path) -> Option<FileKind> {
     // A larger file is no settings file.
     let text = String::from_utf8(regular_file::read(path, SizeLimit::SETTINGS).ok()?).ok()?;
     FileKind::of(path, &text, &rules::json_schema(), &settings::json_schema())

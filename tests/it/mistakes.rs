@@ -75,6 +75,18 @@ fn commands() {
         (&["records", "list", "--source", "reteil"], "did you mean `retell`?"),
         (&["replay", "--until", "banana"], "--until: `banana` is not a time"),
         (&["explain", "--at", "sunday"], "as in `2026-12-24 17:30`"),
+        (&["serve", "switchboard.toml"], "write `switchboard serve --config switchboard.toml`"),
+        (&["serve", "rules.toml"], "write [rules] path = \"rules.toml\""),
+        (&["explain", "rules.toml"], "write `switchboard explain --rules rules.toml`"),
+        (&["serve", "--port", "8080"], "set SWITCHBOARD__SERVER__LISTEN=0.0.0.0:8080"),
+        (&["serve", "--port=9000"], "write [server] listen = \"0.0.0.0:9000\""),
+        (&["serve", "--rules", "r.toml"], "set SWITCHBOARD__RULES__PATH=r.toml"),
+        (&["serve", "-v"], "set SWITCHBOARD__LOG__LEVEL=debug"),
+        (&["explain", "+13125550177"], "write `switchboard explain --from +13125550177`"),
+        (
+            &["records", "forget", "+13125550177"],
+            "write `switchboard records forget --number +13125550177`",
+        ),
     ] {
         says(folder.path(), &[], arguments, expected);
     }
@@ -103,6 +115,21 @@ fn variables() {
         ("RETELL_API_KEY", "${RETELL_API_KEY}", "a variable that was not expanded"),
         ("RETELL_API_KEY", "key_0123456789abcdef ", "begins or ends with white space"),
         ("RETELL_API_KEY", "", "has 0 bytes, and a secret needs at least 16"),
+        ("RETELL_API_KEY", "\"key_0123456789abcdef", "has a quote at one end"),
+        ("RETELL_API_KEY", "key_0123456789abcdef,", "ends with a separator"),
+        ("RETELL_API_KEY", "/run/secrets/retell_key", "write \"file:PATH\" in the settings"),
+        (
+            "SWITCHBOARD__SOURCES__RETELL__SECRETS",
+            "[\"env:RETELL_API_KEY\"]",
+            "write the entries with commas between them, without brackets and quotes",
+        ),
+        ("SWITCHBOARD__RULES__PATH", "\"rules.toml\"", "SWITCHBOARD__RULES__PATH is in quotes"),
+        (
+            "SWITCHBOARD__RECORDS__RETAIN_DAYS",
+            "\"30\"",
+            "SWITCHBOARD__RECORDS__RETAIN_DAYS is in quotes",
+        ),
+        ("SWITCHBOARD__LOG__LEVEL", "'debug'", "SWITCHBOARD__LOG__LEVEL is in quotes"),
     ] {
         says(folder.path(), &[(name, value)], &["check", "--strict"], expected);
     }

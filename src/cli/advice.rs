@@ -1,0 +1,131 @@
+//! Advice about arguments that a command does not have: files, numbers and settings in the wrong place.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::Command;
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::confusion;
+use crate::file_kind::FileKind;
+
+/// Flags of other programs that are settings here, with the key and the variable of each, and an example.
+const SETTINGS: [(&[&str], &str, &str, &str); 6] = [
+    (
+        &["--port", "-p", "--listen", "--host", "--bind", "--address", "--addr"],
+        "[server] listen",
+        "SWITCHBOARD__SERVER__LISTEN",
+        "0.0.0.0:8080",
+    ),
+    (
+        &["--rules", "--rule", "--table", "-r"],
+        "[rules] path",
+        "SWITCHBOARD__RULES__PATH",
+        "rules.toml",
+    ),
+    (
+        &["--log-level", "--loglevel", "--log", "--verbose", "-v", "--debug", "--level"],
+        "[log] level",
+        "SWITCHBOARD__LOG__LEVEL",
+        "debug",
+    ),
+    (&["--log-format"], "[log] format", "SWITCHBOARD__LOG__FORMAT", "json"),
+    (
+        &["--database", "--database-url", "--db", "--records"],
+        "[records] url",
+        "SWITCHBOARD__RECORDS__URL",
+        "sqlite:records.db",
+    ),
+    (
+        &["--admin", "--admin-listen"],
+        "[admin] listen",
+        "SWITCHBOARD__ADMIN__LISTEN",
+        "127.0.0.1:9090",
+    ),
+];
+
+/// Adds what to write in place of an argument that the command does not have, if that can be told.
+pub(super) fn add(mut error: clap::Error, root: &Command, arguments: &[OsString]) -> clap::Error {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let (command, names) = named_command(root, &texts);
+    let line = format!("switchboard {}", names.join(" "));
+    if let Some(advice) = advice(wrong, command, line.trim_end(), &texts) {
+        let tips = ContextValue::StyledStrs(vec![StyledStr::from(advice)]);
+        error.insert(ContextKind::Suggested, tips);
+    }
+    error
+}
+
+/// Returns the command that the arguments name, with its names below the program.
+fn named_command<'c, 'a>(root: &'c Command, arguments: &[&'a str]) -> (&'c Command, Vec<&'a str>) {
+    let (mut command, mut names) = (root, Vec::new());
+    for argument in arguments.iter().skip(1).filter(|argument| !argument.starts_with('-')) {
+        let Some(below) = command.find_subcommand(argument) else { break };
+        (command, names) = (below, [names, vec![*argument]].concat());
+    }
+    (command, names)
+}
+
+fn advice(wrong: &str, command: &Command, line: &str, arguments: &[&str]) -> Option<String> {
+    let has = |flag: &str| command.get_arguments().any(|known| known.get_long() == Some(flag));
+    let flag = wrong.split(['=', ' ']).next().unwrap_or_default();
+    if wrong.starts_with('-') {
+        let (_, key, variable, example) =
+            SETTINGS.iter().find(|(flags, ..)| flags.contains(&flag))?;
+        let value = value_of(flag, arguments).map(|value| match value.parse::<u16>() {
+            Ok(port) if example.contains(':') => format!("0.0.0.0:{port}"),
+            _ => value.to_owned(),
+        });
+        let value = value.unwrap_or_else(|| (*example).to_owned());
+        return has("config").then(|| {
+            format!("this is a setting: write {key} = \"{value}\", or set {variable}={value}")
+        });
+    }
+    let is_number = wrong.chars().filter(char::is_ascii_digit).count() >= MIN_DIGITS
+        && wrong.chars().all(|c| c.is_ascii_digit() || " +-().".contains(c));
+    if is_number {
+        let flag = ["number", "from"].into_iter().find(|flag| has(flag))?;
+        let number =
+            if wrong.contains([' ', '(']) { format!("\"{wrong}\"") } else { wrong.to_owned() };
+        return Some(format!("write `{line} --{flag} {number}`"));
+    }
+    file_advice(wrong, line, &has)
+}
+
+/// Digits of an argument that is a phone number.
+const MIN_DIGITS: usize = 7;
+
+/// Returns the flag for a file of settings or rules.
+fn file_advice(file: &str, line: &str, has: &impl Fn(&str) -> bool) -> Option<String> {
+    let path = Path::new(file);
+    let kind = confusion::kind_of(path);
+    let is_named_so = path.extension().is_some_and(|extension| extension == "toml");
+    match kind {
+        Some(FileKind::Rules) if has("rules") => Some(format!("write `{line} --rules {file}`")),
+        Some(FileKind::Rules) if has("config") => Some(format!(
+            "rules are named by the settings: write [rules] path = \"{file}\", or set \
+             SWITCHBOARD__RULES__PATH={file}"
+        )),
+        Some(FileKind::Settings) | None if has("config") && is_named_so => {
+            Some(format!("write `{line} --config {file}`"))
+        }
+        _ => None,
+    }
+}
+
+/// Returns the value behind a flag: `--port 8080` or `--port=8080`.
+fn value_of<'a>(flag: &str, arguments: &[&'a str]) -> Option<&'a str> {
+    let mut rest = arguments.iter();
+    let found = rest.find(|argument| argument.split('=').next() == Some(flag))?;
+    match found.split_once('=') {
+        Some((_, value)) => Some(value),
+        None => rest.next().copied().filter(|value| !value.starts_with('-')),
+    }
+}
