@@ -13,8 +13,11 @@ use super::{RuleChange, RuleSnapshot, Store, StoreError};
 pub struct StoredTable {
     /// Fingerprint.
     pub fingerprint: String,
-    /// Its files, and the last time at which it became live; `None` if they were not stored.
+    /// Its files; `None` if they were not stored.
     pub snapshot: Option<RuleSnapshot>,
+    /// The last time at which it became live; `None` if it is not known to have been live. Files that were stored
+    /// because a change replaced them need not have been.
+    pub live_since: Option<Timestamp>,
     /// Times of its first and its last recorded call.
     pub used: Option<(Timestamp, Timestamp)>,
     /// Number of recorded calls that it decided.
@@ -26,13 +29,26 @@ pub struct StoredTable {
 impl StoredTable {
     fn new(fingerprint: &str) -> StoredTable {
         let fingerprint = fingerprint.to_owned();
-        StoredTable { fingerprint, snapshot: None, used: None, calls: 0, change: None }
+        StoredTable {
+            fingerprint,
+            snapshot: None,
+            live_since: None,
+            used: None,
+            calls: 0,
+            change: None,
+        }
     }
 
     /// Returns the last time at which the table is known to have been live.
     pub fn last_seen(&self) -> Option<Timestamp> {
-        let became_live = self.snapshot.as_ref().map(|snapshot| snapshot.at);
-        became_live.max(self.used.map(|(_, last)| last))
+        self.live_since.max(self.used.map(|(_, last)| last))
+    }
+
+    /// Returns whether its files were stored by this change, which replaced them, and it has decided no calls.
+    fn was_only_replaced_by(&self, change: &RuleChange) -> bool {
+        let is_old = change.old_fingerprint == self.fingerprint;
+        let stored = self.live_since.map(Timestamp::as_millisecond);
+        is_old && self.used.is_none() && stored == Some(change.at.as_millisecond())
     }
 }
 
@@ -59,7 +75,11 @@ impl Store {
             let fingerprint: String = row.try_get(2)?;
             let (at, files) = (time(&row, 0)?, json(&row, 1)?);
             let snapshot = RuleSnapshot { fingerprint: fingerprint.clone(), at, files };
-            let table = StoredTable { snapshot: Some(snapshot), ..StoredTable::new(&fingerprint) };
+            let table = StoredTable {
+                live_since: Some(at),
+                snapshot: Some(snapshot),
+                ..StoredTable::new(&fingerprint)
+            };
             tables.insert(fingerprint, table);
         }
         let used = "SELECT MIN(at_ms), MAX(at_ms), COUNT(*), fingerprint FROM calls \
@@ -73,6 +93,10 @@ impl Store {
             table.calls = calls.unsigned_abs();
         }
         for change in self.rule_changes().await? {
+            let old = tables.get_mut(&change.old_fingerprint);
+            if let Some(old) = old.filter(|old| old.was_only_replaced_by(&change)) {
+                old.live_since = None;
+            }
             if let Some(table) = tables.get_mut(&change.new_fingerprint) {
                 // The first one is the newest.
                 table.change.get_or_insert(change);

@@ -276,6 +276,8 @@ async fn a_change_keeps_the_version_before_and_who_made_it() {
         let tables = store.rule_tables().await.unwrap();
         let restored = tables.iter().find(|table| table.fingerprint == old).unwrap();
         assert_eq!(restored.change.as_ref(), Some(&changes[0]));
+        // Both were stored because they were replaced; no service is known to have used them.
+        assert!(tables.iter().all(|table| table.snapshot.is_some() && table.live_since.is_none()));
 
         // An export has the change; a second store takes it once.
         let line = TransferLine::Change(change.clone().into()).to_json();

@@ -67,7 +67,7 @@ fn row(table: &StoredTable, has_changes: bool) -> Vec<String> {
     let files = files(table).map_or_else(|| "not stored".to_owned(), |files| files.join(", "));
     let mut row = vec![
         short(&table.fingerprint).to_owned(),
-        time(table.snapshot.as_ref().map(|snapshot| snapshot.at)),
+        time(table.live_since),
         time(table.used.map(|(first, _)| first)),
         time(table.used.map(|(_, last)| last)),
         table.calls.to_string(),
@@ -92,7 +92,7 @@ fn files(table: &StoredTable) -> Option<Vec<String>> {
 fn to_json(table: &StoredTable) -> serde_json::Value {
     json!({
         "fingerprint": table.fingerprint,
-        "live_since": table.snapshot.as_ref().map(|snapshot| snapshot.at.to_string()),
+        "live_since": table.live_since.map(|at| at.to_string()),
         "first_call": table.used.map(|(first, _)| first.to_string()),
         "last_call": table.used.map(|(_, last)| last.to_string()),
         "calls": table.calls,
