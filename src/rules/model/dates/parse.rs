@@ -227,7 +227,13 @@ fn each_day(from: &str, to: &str) -> Option<String> {
             DaySpec::Last { weekday, month, offset_days: own } => {
                 (own, DaySpec::Last { weekday, month, offset_days })
             }
-            _ => return None,
+            DaySpec::Yearly(_)
+            | DaySpec::YearlyRange { .. }
+            | DaySpec::Moved { .. }
+            | DaySpec::Weeks { .. }
+            | DaySpec::EveryNth { .. }
+            | DaySpec::Once(_)
+            | DaySpec::Range { .. } => return None,
         })
     };
     let ((first, base), (last, other_base)) = (with_offset(from, 0)?, with_offset(to, 0)?);

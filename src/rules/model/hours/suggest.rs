@@ -287,6 +287,9 @@ fn with_commas(text: &str) -> String {
     }
 }
 
+/// Starts that are after noon when no half of the day is named, in minutes: few places open between 1 and 5 at night.
+const AFTERNOON: std::ops::Range<u16> = 60..5 * 60;
+
 /// Reads a span such as `9am - 5:30pm` or `0900-1700`.
 fn read_span(text: &str) -> Option<String> {
     let (start, end) = text.split_once('-')?;
@@ -299,6 +302,10 @@ fn read_span(text: &str) -> Option<String> {
     let is_bare = start.is_twelve_hour() && end.is_twelve_hour() && end.is_pm.is_none();
     if until <= from && is_bare && start.is_pm != Some(true) && until > 0 {
         until += MINUTES_PER_DAY / 2; // 9-5 and 9am-5
+    }
+    if is_bare && start.is_pm.is_none() && AFTERNOON.contains(&from) && until < MINUTES_PER_DAY / 2
+    {
+        (from, until) = (from + MINUTES_PER_DAY / 2, until + MINUTES_PER_DAY / 2); // 2-6
     }
     if end.is_last_minute() || until == 0 {
         until = MINUTES_PER_DAY;
@@ -477,6 +484,10 @@ mod tests {
         day("9-12, 13-17", "09:00-12:00, 13:00-17:00");
         day("8am-12pm, 2pm-6pm", "08:00-12:00, 14:00-18:00");
         day("8am-12pm, 2am-6am", "08:00-12:00, 02:00-06:00");
+        day("2-6", "14:00-18:00");
+        day("1-5, 8-10pm", "13:00-17:00, 20:00-22:00");
+        day("2am-6", "02:00-06:00");
+        day("5-9", "05:00-09:00");
         check("Samstag", "8-12, 2-6", &[("sat", "08:00-12:00, 14:00-18:00")]);
         check("week", "Mo-Fr 8-12, 2-6", &[("mon-fri", "08:00-12:00, 14:00-18:00")]);
         let lines = vec![("12-24".into(), "08:00-12:00, 14:00-18:00".into())];
