@@ -561,7 +561,7 @@ const NUMBER_HEADINGS: [&str; 22] = [
 const TITLE_WORDS: [&str; 6] = ["list", "liste", "lista", "export", "report", "book"];
 
 /// Returns whether a cell is the name of a column with numbers, and no title such as `Phone list`.
-fn is_number_heading(cell: &String) -> bool {
+fn is_number_heading(cell: &str) -> bool {
     const MAX_WORDS: usize = 3;
     let cell = cell.to_lowercase();
     let words = || cell.split([' ', '_', '-', '.']).filter(|word| !word.is_empty());
@@ -570,17 +570,20 @@ fn is_number_heading(cell: &String) -> bool {
         && !words().any(|word| TITLE_WORDS.contains(&word))
 }
 
-/// Returns the number of the line that names the columns, if the first line is a title: the next line has no number,
-/// but more cells than the title or the name of a column with numbers, and a later line has a number.
+/// Returns the number of the line that names the columns, if the first line is a title: the line above the first number
+/// has more cells than the title, or the name of a column with numbers.
 fn line_below_title(rows: &ListRows) -> Option<usize> {
     let filled = |cells: &[String]| cells.iter().filter(|cell| !cell.is_empty()).count();
-    let mut lines = rows.next_lines.iter().enumerate();
-    let (at, names) = lines.find(|(_, cells)| filled(cells) > 0 && **cells != rows.columns)?;
     let has_number = |cells: &Vec<String>| cells.iter().any(|cell| looks_like_a_number(cell));
-    let is_header = !rows.columns.iter().any(is_number_heading)
-        && (filled(names) > filled(&rows.columns) || names.iter().any(is_number_heading));
-    let is_above_numbers = !has_number(names) && lines.any(|(_, cells)| has_number(cells));
-    (is_header && is_above_numbers).then_some(at + 2)
+    let first_number = rows.next_lines.iter().position(has_number)?;
+    let (at, names) = rows.next_lines[..first_number]
+        .iter()
+        .enumerate()
+        .rfind(|(_, cells)| filled(cells) > 0 && **cells != rows.columns)?;
+    let is_header = !rows.columns.iter().any(|name| is_number_heading(name))
+        && (filled(names) > filled(&rows.columns)
+            || names.iter().any(|name| is_number_heading(name)));
+    is_header.then_some(at + 2)
 }
 
 /// Returns the help for a title above the names of the columns.

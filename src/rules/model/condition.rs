@@ -79,7 +79,7 @@ impl Number {
 
 /// Words for true in lists, in lower case: those of spreadsheets in many languages, of databases and programs, and
 /// of people.
-const TRUE_WORDS: [&str; 39] = [
+const TRUE_WORDS: [&str; 40] = [
     "true",
     "t",
     "1.0",
@@ -92,6 +92,7 @@ const TRUE_WORDS: [&str; 39] = [
     "✓",
     "✔",
     "☑",
+    "✅",
     "wahr",
     "ja",
     "vrai",
@@ -121,7 +122,7 @@ const TRUE_WORDS: [&str; 39] = [
     "doğru",
 ];
 /// Words for false.
-const FALSE_WORDS: [&str; 30] = [
+const FALSE_WORDS: [&str; 31] = [
     "false",
     "f",
     "0.0",
@@ -133,6 +134,7 @@ const FALSE_WORDS: [&str; 30] = [
     "✗",
     "✘",
     "☐",
+    "❌",
     "falsch",
     "nein",
     "faux",
