@@ -122,6 +122,8 @@ fn mistake_of_wrapping(text: &str) -> Option<Mistake> {
         Some(("contains several secrets", help))
     } else if text.strip_suffix([';', ',']).is_some_and(is_key_like) {
         Some(("ends with a separator", "remove the last character; it would be part of the secret"))
+    } else if has_punctuation_around(text) {
+        Some(("has punctuation around it", "remove it; it would be part of the secret"))
     } else {
         None
     }
@@ -172,6 +174,19 @@ fn has_quote_at_one_end(text: &str) -> bool {
     rest.is_some_and(is_key_like)
 }
 
+/// Returns whether quotes, brackets and separators stand at both ends of a key, or quotes and separators at one.
+fn has_punctuation_around(text: &str) -> bool {
+    let is_quote = |c: char| QUOTES.iter().any(|(open, close)| c == *open || c == *close);
+    let is_light = |c: char| is_quote(c) || ",;\\".contains(c);
+    let is_any = |c: char| is_light(c) || "[](){}<>:|".contains(c);
+    let key = text.trim_matches(is_any);
+    let (before, after) = text.split_once(key).unwrap_or_default();
+    let is_around = !before.is_empty() && !after.is_empty();
+    is_key_like(key)
+        && key.len() < text.len()
+        && (is_around || before.chars().chain(after.chars()).all(is_light))
+}
+
 /// Returns whether a text is a list or an object of JSON or TOML, or a key in brackets.
 fn is_json(text: &str) -> bool {
     let in_brackets = [('[', ']'), ('{', '}'), ('(', ')')].iter().find_map(|(open, close)| {
@@ -213,12 +228,26 @@ fn is_unexpanded(text: &str) -> bool {
             .is_some_and(is_upper_case_name)
 }
 
-/// Returns whether a text is `NAME=secret`, as in a file of variables. A key may contain a `=`.
+/// Returns whether a text is `NAME=secret` or `NAME:secret`, as in a file of variables. A key may contain a `=`, and a
+/// password a `:`.
 fn is_assignment(text: &str) -> bool {
     let text = text.strip_prefix("export ").unwrap_or(text);
-    text.split_once('=').is_some_and(|(name, value)| {
-        is_upper_case_name(name.trim_end()) && value.len() >= SHORTEST_SECRET_BYTES
-    })
+    let is_whole = |value: &str| value.len() >= SHORTEST_SECRET_BYTES;
+    let by_equals = text.split_once('=').is_some_and(|(name, value)| {
+        let name = name.trim_end();
+        (is_upper_case_name(name) || names_a_secret(name)) && is_whole(value)
+    });
+    let by_colon = text.split_once(':').is_some_and(|(name, value)| {
+        is_upper_case_name(name) && names_a_secret(name) && is_whole(value)
+    });
+    by_equals || by_colon
+}
+
+/// Returns whether a name is one of a variable with a secret, such as `retell_api_key`.
+fn names_a_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let is_name = lower.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-.".contains(&byte));
+    is_name && ["key", "token", "secret", "password"].iter().any(|end| lower.ends_with(end))
 }
 
 fn is_upper_case_name(name: &str) -> bool {
@@ -255,6 +284,10 @@ mod tests {
             ("key_fedcba9876543210,", "", "contains several secrets"),
             ("key_fedcba9876543210,", ",", "contains several secrets"),
             ("RETELL_API_KEY=", "", "begins with a name and `=`"),
+            ("retell_api_key=", "", "begins with a name and `=`"),
+            ("\"", "\",", "has punctuation around it"),
+            ("", "\";", "has punctuation around it"),
+            ("([", "])", "has punctuation around it"),
             ("", "...", "is shortened or hidden"),
             ("", "\u{2026}", "is shortened or hidden"),
             (
@@ -296,6 +329,8 @@ mod tests {
             "aB3$x!kLm#9pQzw\"",
             "p@ssw0rd/with|pipes\\and%signs",
             "abc,def,ghi,jkl,mno",
+            "MyLongPassword2026)",
+            "admin:MyLongPassword2026",
         ] {
             assert_eq!(mistake(secret), None, "{secret}");
         }
