@@ -47,16 +47,20 @@ const SETTINGS: [(&[&str], &str, &str, &str); 6] = [
 
 /// Adds what to write in place of an argument that the command does not have, if that can be told.
 pub(super) fn add(mut error: clap::Error, root: &Command, arguments: &[OsString]) -> clap::Error {
-    if error.kind() != ErrorKind::UnknownArgument {
+    let is_command = error.kind() == ErrorKind::InvalidSubcommand;
+    if !is_command && error.kind() != ErrorKind::UnknownArgument {
         return error;
     }
-    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
-        return error;
-    };
+    let kind = if is_command { ContextKind::InvalidSubcommand } else { ContextKind::InvalidArg };
+    let Some(ContextValue::String(wrong)) = error.get(kind) else { return error };
     let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
     let (command, names) = named_command(root, &texts);
     let line = format!("switchboard {}", names.join(" "));
-    if let Some(advice) = advice(wrong, command, line.trim_end(), &texts) {
+    let advice = match is_command {
+        true => command_for_file(wrong),
+        false => advice(wrong, command, line.trim_end(), &texts),
+    };
+    if let Some(advice) = advice {
         let tips = ContextValue::StyledStrs(vec![StyledStr::from(advice)]);
         error.insert(ContextKind::Suggested, tips);
     }
@@ -96,7 +100,19 @@ fn advice(wrong: &str, command: &Command, line: &str, arguments: &[&str]) -> Opt
             if wrong.contains([' ', '(']) { format!("\"{wrong}\"") } else { wrong.to_owned() };
         return Some(format!("write `{line} --{flag} {number}`"));
     }
+    if wrong.contains("://") && has("url") {
+        return Some(format!("write `{line} --url {wrong}`"));
+    }
     file_advice(wrong, line, &has)
+}
+
+/// Returns the command for a file that was given in place of one.
+fn command_for_file(file: &str) -> Option<String> {
+    match confusion::kind_of(Path::new(file))? {
+        FileKind::Rules => Some(format!("write `switchboard check --rules {file}`")),
+        FileKind::Settings => Some(format!("write `switchboard serve --config {file}`")),
+        FileKind::Variables | FileKind::Json | FileKind::Yaml => None,
+    }
 }
 
 /// Digits of an argument that is a phone number.
