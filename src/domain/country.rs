@@ -92,6 +92,19 @@ impl Country {
     }
 }
 
+/// Returns the code of the country that a text probably means: `UK`, `usa`, `de`.
+pub(crate) fn suggested_country(text: &str) -> Option<String> {
+    let upper = text.trim().to_ascii_uppercase();
+    let code = match &*upper {
+        "UK" | "EN" | "GBR" => "GB",
+        "USA" => "US",
+        "CAN" => "CA",
+        "UAE" => "AE",
+        code => code,
+    };
+    Country::from_code(code).map(|_| code.to_owned())
+}
+
 impl fmt::Display for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

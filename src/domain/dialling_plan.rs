@@ -35,6 +35,12 @@ impl Plan {
         row.ok().map(|row| &PLANS[row].1)
     }
 
+    /// Iterates over the plans of the countries that have a calling code, with the codes of the countries.
+    fn with_calling_code(code: u16) -> impl Iterator<Item = (&'static str, &'static Plan)> {
+        let with_code = PLANS.iter().filter(move |(_, plan)| plan.code == code);
+        with_code.map(|(country, plan)| (std::str::from_utf8(*country).unwrap_or_default(), plan))
+    }
+
     fn has_length(&self, digits: &str) -> bool {
         digits.len() < 16 && self.lengths & (1 << digits.len()) != 0
     }
@@ -45,8 +51,104 @@ impl Plan {
         digits.strip_prefix(code.as_str()).filter(|rest| self.has_length(rest))
     }
 
+    /// Returns the number after the trunk prefix. Where there is none, people still write the 0 of former
+    /// times or of other countries, unless numbers begin with one.
+    fn after_trunk<'d>(&self, country: &str, digits: &'d str) -> Option<&'d str> {
+        let trunk = match self.trunk {
+            "" if LEADING_ZERO.contains(&country) => return None,
+            "" => "0",
+            trunk => trunk,
+        };
+        let rest = digits.strip_prefix(trunk)?;
+        (self.has_length(rest) && !rest.starts_with('0')).then_some(rest)
+    }
+
+    /// Reads a number of the country, with or without its trunk prefix or its calling code.
+    fn read_home(&self, country: &str, digits: &str, may_lack_trunk: bool) -> Option<PhoneNumber> {
+        if let Some(rest) = self.after_trunk(country, digits) {
+            return self.with_code(rest);
+        }
+        let may_begin_so = !digits.starts_with('0') || LEADING_ZERO.contains(&country);
+        let bare = Some(digits).filter(|_| may_lack_trunk && may_begin_so);
+        let bare = bare.filter(|digits| self.has_length(digits));
+        let international = self.after_code(digits);
+        let begins_with_code = digits.starts_with(&self.code.to_string());
+        let national = match (bare, international) {
+            (Some(bare), _) if !begins_with_code => bare,
+            (Some(_), Some(rest)) => match reading_with_code(country, digits) {
+                CodeReading::Code => rest,
+                CodeReading::AreaCode => digits,
+                CodeReading::Ambiguous => return None,
+            },
+            (Some(bare), None) if self.is_ordinary(country, bare) => bare,
+            (Some(_), None) => return None,
+            (None, international) => international?,
+        };
+        self.with_code(national)
+    }
+
+    /// Returns whether digits are as long as a geographic or mobile number of the country.
+    fn is_ordinary(&self, country: &str, digits: &str) -> bool {
+        let longest = LONG_SERVICE_NUMBERS.iter().find(|(known, _)| *known == country);
+        self.has_length(digits) && longest.is_none_or(|(_, longest)| digits.len() <= *longest)
+    }
+
     fn with_code(&self, digits: &str) -> Option<PhoneNumber> {
         PhoneNumber::parse(&format!("+{}{digits}", self.code)).ok()
+    }
+}
+
+/// Countries without a trunk prefix in which numbers begin with a 0.
+const LEADING_ZERO: [&str; 15] =
+    ["BF", "BJ", "BZ", "CG", "CI", "FJ", "GA", "IT", "NC", "NE", "SM", "SZ", "TJ", "TO", "VA"];
+
+/// Digits of the longest geographic and mobile numbers, in countries that may lack a trunk prefix and whose
+/// service numbers are longer.
+const LONG_SERVICE_NUMBERS: [(&str, usize); 27] = [
+    ("BO", 8),
+    ("BW", 8),
+    ("BZ", 7),
+    ("CL", 9),
+    ("CN", 11),
+    ("CO", 10),
+    ("CR", 8),
+    ("EE", 8),
+    ("FJ", 7),
+    ("GM", 7),
+    ("GR", 10),
+    ("GT", 8),
+    ("HK", 8),
+    ("HN", 8),
+    ("MU", 8),
+    ("MV", 7),
+    ("NP", 10),
+    ("OM", 8),
+    ("PA", 8),
+    ("PF", 8),
+    ("PL", 9),
+    ("QA", 8),
+    ("SG", 8),
+    ("SV", 8),
+    ("SZ", 8),
+    ("UY", 8),
+    ("WF", 6),
+];
+
+/// Meaning of the calling code's digits at the beginning of a number that is long enough with and without them.
+enum CodeReading {
+    Code,
+    AreaCode,
+    Ambiguous,
+}
+
+/// Decides whether digits of a country begin with its calling code. Where national numbers of this length begin
+/// with the same digits, nearly all of them are national; elsewhere there are none.
+fn reading_with_code(country: &str, digits: &str) -> CodeReading {
+    match (country, digits.len()) {
+        // 390 is a mobile prefix, and +39 0 begins every landline.
+        ("IT" | "VA", 9 | 10) if digits.starts_with("390") => CodeReading::Ambiguous,
+        ("IT" | "VA", 9 | 10) | ("BR", 10 | 11) | ("PL", 9) => CodeReading::AreaCode,
+        _ => CodeReading::Code,
     }
 }
 
@@ -67,28 +169,62 @@ impl Plan {
 /// ```
 pub fn read(digits: &str, country: Country) -> Option<PhoneNumber> {
     let plan = Plan::of(country)?;
-    if !plan.exit.is_empty()
-        && let Some(international) = digits.strip_prefix(plan.exit)
-    {
-        return PhoneNumber::parse(&format!("+{international}")).ok();
+    let code = country.as_str();
+    let number = match after_exit_code(plan, code, digits) {
+        Some(international) => {
+            let number = PhoneNumber::parse(&format!("+{international}")).ok()?;
+            usual_length(number).is_ok().then_some(number)?
+        }
+        None => {
+            let may_lack_trunk = plan.trunk.is_empty()
+                || plan.code == NORTH_AMERICA
+                || OPTIONAL_TRUNK.contains(&code);
+            plan.read_home(code, digits, may_lack_trunk)?
+        }
+    };
+    let number = without_trunk_zero(number).unwrap_or(number);
+    is_assignable(number).then_some(number)
+}
+
+/// Returns the digits after the exit code. Files often have `00` where people dial something else, and no
+/// national number begins with two zeros.
+fn after_exit_code<'d>(plan: &Plan, country: &str, digits: &'d str) -> Option<&'d str> {
+    let exit = Some(plan.exit).filter(|exit| !exit.is_empty());
+    if let Some(international) = exit.and_then(|exit| digits.strip_prefix(exit)) {
+        return Some(international);
     }
-    // Files often have 00 where people dial something else; no national number begins with two zeros
-    // where the trunk prefix is none.
-    if plan.trunk != "0"
-        && !plan.exit.is_empty()
-        && let Some(international) = digits.strip_prefix("00")
-    {
-        return PhoneNumber::parse(&format!("+{international}")).ok();
+    // Where a carrier's digit follows, `0033…` could also be its 3 and a number in +3….
+    let has_long_carriers = LONG_CARRIERS.contains(&country);
+    digits.strip_prefix("00").filter(|_| exit.is_some() || has_long_carriers)
+}
+
+/// Digits of the longest exit code.
+pub(super) const MAX_EXIT_DIGITS: usize = 4;
+
+/// Countries that dial `00`, the two or three digits of a carrier, and the number. Files have the number after
+/// `00`, as elsewhere.
+const LONG_CARRIERS: [&str; 3] = ["BO", "BR", "CO"];
+
+/// Returns the international prefix for the beginning of a number that was written in `country`: `0900` is
+/// +49900 in Germany. Returns `None` if it is not clear what the digits are the beginning of.
+pub fn read_prefix(digits: &str, country: Country) -> Option<PhoneNumber> {
+    let plan = Plan::of(country)?;
+    let code = country.as_str();
+    let parse = |digits: &str| PhoneNumber::parse(&format!("+{digits}")).ok();
+    if let Some(international) = after_exit_code(plan, code, digits) {
+        return parse(international);
     }
     let after_trunk = digits.strip_prefix(plan.trunk).filter(|_| !plan.trunk.is_empty());
-    let after_trunk = after_trunk.filter(|rest| plan.has_length(rest) && !rest.starts_with('0'));
-    let may_lack_trunk = plan.trunk.is_empty()
-        || plan.code == NORTH_AMERICA
-        || OPTIONAL_TRUNK.contains(&country.as_str());
-    let bare = Some(digits).filter(|digits| may_lack_trunk && plan.has_length(digits));
-    let international = plan.after_code(digits);
-    let number = plan.with_code(after_trunk.or(bare).or(international)?)?;
-    is_assignable(number).then_some(number)
+    if let Some(rest) = after_trunk {
+        return if rest.starts_with('0') { None } else { parse(&format!("{}{rest}", plan.code)) };
+    }
+    let begins_with_code = digits.starts_with(&plan.code.to_string());
+    match plan.trunk.is_empty() || plan.code == NORTH_AMERICA {
+        true if digits.starts_with('0') && !LEADING_ZERO.contains(&code) => None,
+        true if !begins_with_code => parse(&format!("{}{digits}", plan.code)),
+        false if begins_with_code => parse(digits),
+        _ => None,
+    }
 }
 
 /// Calling code of the United States, Canada and the Caribbean.
@@ -136,14 +272,21 @@ fn is_assignable(number: PhoneNumber) -> bool {
     digits.strip_prefix("+1").is_none_or(is_north_american)
 }
 
-/// Returns the number in the country whose calling code is `code`, as a `phone-context` gives it: the
-/// trunk prefix of the country is removed.
-pub fn in_context(digits: &str, code: &str) -> Option<PhoneNumber> {
-    let number: u16 = code.parse().ok()?;
-    let trunk =
-        PLANS.iter().find(|(_, plan)| plan.code == number).map_or("", |(_, plan)| plan.trunk);
-    let bare = digits.strip_prefix(trunk).unwrap_or(digits);
-    PhoneNumber::parse(&format!("+{code}{bare}")).ok()
+/// Returns the number that a `phone-context` completes: the digits of a calling code, which those of an area may
+/// follow (RFC 3966, section 5.1.5). Returns `None` if the plan of the country has no such number.
+pub fn in_context(digits: &str, context: &str) -> Option<PhoneNumber> {
+    let (code, area) = context.split_at_checked(code_length(context.as_bytes()))?;
+    let code: u16 = code.parse().ok()?;
+    let number = Plan::with_calling_code(code).find_map(|(country, plan)| {
+        let whole = [area, digits].concat();
+        let is_local = !area.is_empty() && plan.is_ordinary(country, &whole);
+        match is_local {
+            true => plan.with_code(&whole),
+            false => plan.read_home(country, digits, true),
+        }
+    })?;
+    let number = without_trunk_zero(number).unwrap_or(number);
+    is_assignable(number).then_some(number)
 }
 
 /// Checks the length: 11 digits for +1, and 7 to 15 for other country codes.
@@ -171,9 +314,61 @@ pub fn without_trunk_zero(number: PhoneNumber) -> Option<PhoneNumber> {
     (!rest.starts_with('0') && plan.has_length(rest)).then_some(without)
 }
 
-/// Returns how many digits the calling code of a number has; `None` for a code of no country.
-pub fn calling_code_length(number: PhoneNumber) -> Option<usize> {
-    Plan::of(number.country()?).map(|plan| plan.code.to_string().len())
+/// Returns whether a zero follows the calling code, so that [`without_trunk_zero`] may find one. Cheap, since
+/// nearly no number of a call has one.
+pub(super) fn may_have_trunk_zero(digits: &[u8]) -> bool {
+    let length = code_length(digits);
+    length > 1 && digits.get(length) == Some(&b'0')
+}
+
+/// Calling codes of two digits, as bits.
+const TWO_DIGIT_CODES: u128 = {
+    let codes = [
+        20_u8, 27, 30, 31, 32, 33, 34, 36, 39, 40, 41, 43, 44, 45, 46, 47, 48, 49, 51, 52, 53, 54,
+        55, 56, 57, 58, 60, 61, 62, 63, 64, 65, 66, 81, 82, 84, 86, 90, 91, 92, 93, 94, 95, 98,
+    ];
+    let (mut bits, mut at) = (0, 0);
+    while at < codes.len() {
+        bits |= 1 << codes[at];
+        at += 1;
+    }
+    bits
+};
+
+/// Returns how many digits the calling code has with which ASCII digits begin.
+fn code_length(digits: &[u8]) -> usize {
+    match digits {
+        [b'1' | b'7', ..] => 1,
+        [first, second, ..] => {
+            let code =
+                first.wrapping_sub(b'0').wrapping_mul(10).wrapping_add(second.wrapping_sub(b'0'));
+            if TWO_DIGIT_CODES >> (code % 128) & 1 == 1 { 2 } else { 3 }
+        }
+        _ => 3,
+    }
+}
+
+/// Returns the number before the last group of a text, if the group is the end of a range or an extension, and
+/// this end: `+442079460958-60`. The number before it is a whole one, and with it there are too many digits.
+pub fn before_range(text: &str) -> Option<(PhoneNumber, &str)> {
+    const MAX_END: usize = 4;
+    let (before, end) = text.trim_end().rsplit_once(['-', '/'])?;
+    let end = end.trim();
+    if end.is_empty() || end.len() > MAX_END || !end.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let before = PhoneNumber::parse(before).ok()?;
+    let digits = before.unmasked();
+    let code = code_length(&digits.as_bytes()[1..]);
+    let national = digits.get(1 + code..)?;
+    let mut plans = Plan::with_calling_code(digits[1..=code].parse().ok()?).peekable();
+    plans.peek()?;
+    let (mut is_whole, mut is_longer) = (false, false);
+    for (country, plan) in plans {
+        is_whole |= plan.is_ordinary(country, national);
+        is_longer |= plan.is_ordinary(country, &[national, end].concat());
+    }
+    (is_whole && !is_longer).then_some((before, end))
 }
 
 /// Returns whether a zero after the calling code is a part of the number: `+39 06…`.

@@ -3,14 +3,22 @@
 //! A text becomes a number only if it has one reading: its `+`, the `phone-context` of its URI, the country
 //! of the source, or enough digits tell the country code. Any other text is kept as it is.
 
+mod address;
+mod withheld;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::AddAssign;
 
-use super::dialling_plan;
+use self::address::{Address, extension_at, without_header_parameters};
+use self::withheld::is_withheld;
+use super::dialling_plan::{self, MAX_EXIT_DIGITS};
 use super::phone_number::{
-    Country, InvalidNumber, PhoneNumber, ascii_digit, is_digit_separator, is_invisible,
+    Country, InvalidNumber, MAX_DIGITS, PhoneNumber, ascii_digit, is_dash, is_digit_separator,
+    is_invisible,
 };
+
+pub(super) use self::address::without_display_name;
 
 /// Minimum number of digits for reading a text without `+` as an international number. Anything
 /// shorter is an extension or a short code.
@@ -78,8 +86,8 @@ pub enum NumberReading {
     AsSent,
     /// A `+` was added to an international number.
     PlusAdded,
-    /// A national number was read with its country's code, or `(0)`, an extension or the old mobile digit of
-    /// Mexico was left out.
+    /// A national number was read with its country's code, or a 0 after the country code, an extension or the old
+    /// mobile digit of Mexico was left out.
     Completed,
     /// Digits that may be a national number were kept as text.
     KeptAsText,
@@ -159,35 +167,41 @@ impl NumberFormat {
         // Most callers: no copy, no search.
         if let Some(digits) = whole.strip_prefix('+')
             && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !dialling_plan::may_have_trunk_zero(digits.as_bytes())
             && let Ok(number) = PhoneNumber::from_digits(digits)
         {
             return international(number, NumberReading::AsSent);
         }
         if self.is_withheld(whole) {
-            return ParsedParty { party: Party::Withheld, reading: NumberReading::AsSent };
+            return WITHHELD;
         }
         let Address { user, context } = Address::parse(whole);
+        let context = context.as_deref();
         let read = self.number(&user, context).or_else(|| {
             let without_extension = &user[..extension_at(&user)?];
             self.number(without_extension, context).map(ParsedParty::completed)
         });
-        read.unwrap_or_else(|| match is_withheld(&user) {
-            true => ParsedParty { party: Party::Withheld, reading: NumberReading::AsSent },
+        read.unwrap_or_else(|| match self.is_withheld(&user) || is_withheld(&user) {
+            true => WITHHELD,
             false => self.literal(whole, &user),
         })
     }
 
-    fn is_withheld(&self, whole: &str) -> bool {
-        !self.withheld.is_empty() && self.withheld.contains(&whole.to_lowercase())
+    fn is_withheld(&self, text: &str) -> bool {
+        !self.withheld.is_empty() && self.withheld.contains(&text.to_lowercase())
     }
 
     /// Reads a number, or keypad digits for a withheld one.
     fn number(&self, user: &str, context: Option<&str>) -> Option<ParsedParty> {
         let plain = plain_digits(user);
         if let Some(digits) = plain.strip_prefix('+') {
+            // An end of a range, or an extension: there is no telling which number was meant.
+            if dialling_plan::before_range(&plain).is_some() {
+                return None;
+            }
             return match PhoneNumber::from_digits(digits) {
-                Ok(number) => Some(with_plus(digits, number)),
-                Err(InvalidNumber::TrunkZero) => without_trunk_zero(digits),
+                Ok(number) => Some(without_trunk_zero(number, NumberReading::AsSent)),
+                Err(InvalidNumber::TrunkZero) => without_bracketed_zero(digits),
                 Err(_) => None,
             };
         }
@@ -198,16 +212,19 @@ impl NumberFormat {
         }
         let bare = PhoneNumber::from_digits(&digits).ok();
         if bare.is_some_and(|number| number.spells_withheld()) {
-            return Some(ParsedParty { party: Party::Withheld, reading: NumberReading::AsSent });
+            return Some(WITHHELD);
         }
         if let Some(country) = self.country {
             // Without a +, any other reading would be a guess: mobile numbers of China begin with 1.
             let number = dialling_plan::read(&digits, country)?;
             return Some(international(number, NumberReading::Completed));
         }
+        if dialling_plan::before_range(&["+", &*plain].concat()).is_some() {
+            return None;
+        }
         let is_long = digits.len() >= MIN_BARE_DIGITS;
         bare.filter(|_| is_long && !dialling_plan::is_north_american(&digits))
-            .map(|number| international(number, NumberReading::PlusAdded))
+            .map(|number| without_trunk_zero(number, NumberReading::PlusAdded))
     }
 
     fn literal(&self, whole: &str, user: &str) -> ParsedParty {
@@ -230,9 +247,12 @@ impl ParsedParty {
     }
 }
 
+const WITHHELD: ParsedParty =
+    ParsedParty { party: Party::Withheld, reading: NumberReading::AsSent };
+
 fn international(number: PhoneNumber, reading: NumberReading) -> ParsedParty {
     if number.spells_withheld() {
-        return ParsedParty { party: Party::Withheld, reading: NumberReading::AsSent };
+        return WITHHELD;
     }
     let current = number.without_old_mobile_digit();
     let reading = if current == number { reading } else { NumberReading::Completed };
@@ -240,7 +260,7 @@ fn international(number: PhoneNumber, reading: NumberReading) -> ParsedParty {
 }
 
 /// Reads `+49 (0) 30 901820`; the zero is kept where it is a part of the number.
-fn without_trunk_zero(digits: &str) -> Option<ParsedParty> {
+fn without_bracketed_zero(digits: &str) -> Option<ParsedParty> {
     let without = PhoneNumber::from_digits(&digits.replacen("(0)", "", 1)).ok()?;
     let number = match dialling_plan::keeps_zero(without) {
         true => PhoneNumber::from_digits(&digits.replacen("(0)", "0", 1)).ok()?,
@@ -249,15 +269,11 @@ fn without_trunk_zero(digits: &str) -> Option<ParsedParty> {
     Some(international(number, NumberReading::Completed))
 }
 
-/// Reads a number with a `+` from its digits. `+44 (020) 7946 0958` has a zero that is not dialled.
-fn with_plus(digits: &str, number: PhoneNumber) -> ParsedParty {
-    let before = digits.split_once("(0").map(|(before, _)| before);
-    let before = before.map(|before| before.bytes().filter(u8::is_ascii_digit).count());
-    let is_after_code = before.is_some() && before == dialling_plan::calling_code_length(number);
-    let without = dialling_plan::without_trunk_zero(number).filter(|_| is_after_code);
-    match without {
+/// Leaves out a zero that is not dialled after the country code: `+44 020 7946 0958`.
+fn without_trunk_zero(number: PhoneNumber, reading: NumberReading) -> ParsedParty {
+    match dialling_plan::without_trunk_zero(number) {
         Some(without) => international(without, NumberReading::Completed),
-        None => international(number, NumberReading::AsSent),
+        None => international(number, reading),
     }
 }
 
@@ -270,6 +286,7 @@ pub(crate) fn plain_digits(text: &str) -> Cow<'_, str> {
     let visible = text.chars().filter(|c| !is_invisible(*c));
     let plain = visible.map(|c| match c {
         '\u{ff0b}' => '+',
+        c if is_dash(c) => '-',
         c if !c.is_ascii() && is_digit_separator(c) => ' ',
         c => ascii_digit(c),
     });
@@ -279,165 +296,17 @@ pub(crate) fn plain_digits(text: &str) -> Cow<'_, str> {
 /// Returns the digits of a number without `+`, or `None` if the text contains anything else. Leading
 /// zeros are kept.
 fn national_digits(text: &str) -> Option<String> {
-    // A 1 before it makes a leading zero acceptable.
     let is_number = match PhoneNumber::from_digits(text) {
         Ok(_) | Err(InvalidNumber::LeadingZero) => true,
+        // An exit code stands before a whole number: `011 49 1512 3456789`, `810 49…`.
+        Err(InvalidNumber::Length(digits)) => {
+            digits <= MAX_DIGITS + MAX_EXIT_DIGITS
+                && digits > MAX_DIGITS
+                && (text.starts_with('0') || text.starts_with("810"))
+        }
         Err(_) => false,
     };
     is_number.then(|| text.chars().filter(char::is_ascii_digit).collect())
-}
-
-/// The part of a URI that can hold a number, and the calling code of its `phone-context` (RFC 3966).
-struct Address<'t> {
-    user: Cow<'t, str>,
-    context: Option<&'t str>,
-}
-
-impl<'t> Address<'t> {
-    /// Parses `sip:+17045551234@host;user=phone`, `"Bob" <tel:+1…>`, or the same without a scheme.
-    fn parse(text: &'t str) -> Address<'t> {
-        let bracketed = text.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
-        let uri = bracketed.map_or(text, |(inside, _)| inside.trim());
-        let is_scheme = |scheme: &str| {
-            ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
-        };
-        let after_scheme = uri.split_once(':').filter(|(scheme, _)| is_scheme(scheme));
-        let rest = after_scheme.map_or(uri, |(_, rest)| rest);
-        let rest = match after_scheme {
-            Some(_) => rest.split(['@', '?']).next().unwrap_or_default(),
-            None => rest.split('@').next().unwrap_or_default(),
-        };
-        let mut parts = rest.split(';');
-        let user = parts.next().unwrap_or_default().trim();
-        let context = parts.find_map(|part| {
-            let (name, value) = part.split_once('=')?;
-            let code = value.trim().strip_prefix('+')?;
-            let is_code = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
-            (name.trim().eq_ignore_ascii_case("phone-context") && is_code).then_some(code)
-        });
-        // Without a scheme, a `;` may be a part of the text.
-        let is_split = after_scheme.is_some() || context.is_some();
-        let user = if is_split { user } else { rest.trim() };
-        let user = match user.contains('%') {
-            true => percent_encoding::percent_decode_str(user).decode_utf8_lossy(),
-            false => Cow::Borrowed(user),
-        };
-        Address { user, context }
-    }
-}
-
-/// Returns an address without the parameters behind it: `<sip:1001@pbx>;tag=1`. They differ from call to
-/// call (RFC 3261, 20.20), so a rule could not name the party otherwise.
-fn without_header_parameters(address: &str) -> &str {
-    let is_end = |end: &usize| {
-        let behind = address[end + 1..].trim_start();
-        behind.is_empty() || behind.starts_with(';')
-    };
-    let end = address.find('<').and_then(|_| address.rfind('>')).filter(is_end);
-    end.map_or(address, |end| &address[..=end])
-}
-
-/// Returns where an extension begins: `+16502530000 x136`, `…;ext=136`, `…,136`, `…#136`.
-fn extension_at(text: &str) -> Option<usize> {
-    let punctuation = text.find([';', ',', '#']);
-    let word = text.char_indices().find(|(_, c)| c.is_ascii_alphabetic()).map(|(at, _)| at);
-    let word = word.filter(|&at| {
-        let word: String = text[at..].chars().take_while(char::is_ascii_alphabetic).collect();
-        let word = word.to_ascii_lowercase();
-        ["x", "ext", "extn", "extension"].contains(&&*word)
-    });
-    let at = [punctuation, word].into_iter().flatten().min()?;
-    Some(text[..at].trim_end().len())
-}
-
-/// Words that platforms, carriers and phones send in place of a withheld number.
-const WITHHELD_WORDS: [&str; 45] = [
-    "anonymous",
-    "unknown",
-    "restricted",
-    "private",
-    "unavailable",
-    "withheld",
-    "blocked",
-    "hidden",
-    "none",
-    "null",
-    "nil",
-    "undefined",
-    "nan",
-    "n/a",
-    "anonym",
-    "anonyme",
-    "anonimo",
-    "anónimo",
-    "anônimo",
-    "unbekannt",
-    "unterdrückt",
-    "inconnu",
-    "masqué",
-    "privé",
-    "desconocido",
-    "oculto",
-    "privado",
-    "desconhecido",
-    "sconosciuto",
-    "privato",
-    "riservato",
-    "nascosto",
-    "onbekend",
-    "anoniem",
-    "afgeschermd",
-    "okänd",
-    "okänt",
-    "ukjent",
-    "ukendt",
-    "skjult",
-    "tuntematon",
-    "nieznany",
-    "neznámý",
-    "неизвестно",
-    "非通知",
-];
-
-/// Words that may follow one of [`WITHHELD_WORDS`], or stand before it.
-const WITHHELD_TAILS: [&str; 10] =
-    ["number", "caller", "call", "id", "name", "party", "nummer", "anrufer", "numéro", "número"];
-
-/// Phrases for a withheld number that do not begin with one of [`WITHHELD_WORDS`].
-const WITHHELD_PHRASES: [&str; 10] = [
-    "no caller id",
-    "no number",
-    "not available",
-    "out of area",
-    "caller unknown",
-    "caller id blocked",
-    "caller withheld",
-    "numéro masqué",
-    "n a",
-    "unbekannter anrufer",
-];
-
-/// Returns whether a text that is no number says that the number is withheld.
-fn is_withheld(text: &str) -> bool {
-    if text.is_empty() {
-        return true;
-    }
-    let text = text.strip_prefix('+').unwrap_or(text).to_lowercase();
-    let text = text.split(';').next().unwrap_or_default();
-    if !text.is_empty() && text.bytes().all(|byte| byte == b'0') {
-        return true;
-    }
-    let words = text.split([' ', '_', '-', '.', '(', ')', '[', ']', '"', '\'']);
-    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    let are_tails =
-        |words: &[&str]| words.len() <= 2 && words.iter().all(|word| WITHHELD_TAILS.contains(word));
-    // `private number`, and `number withheld`.
-    let is_word = match &words[..] {
-        [word, tails @ ..] if WITHHELD_WORDS.contains(word) => are_tails(tails),
-        [tails @ .., word] if WITHHELD_WORDS.contains(word) => are_tails(tails),
-        _ => false,
-    };
-    is_word || WITHHELD_PHRASES.contains(&&*words.join(" "))
 }
 
 /// Prints [`Party::masked`].
@@ -525,7 +394,9 @@ mod tests {
         assert_eq!(Party::parse(None).party, Party::Withheld);
         let format =
             NumberFormat { withheld: vec!["geheim".to_owned()], ..NumberFormat::default() };
-        assert_eq!(format.parse(Some("Geheim")).party, Party::Withheld);
+        for text in ["Geheim", "sip:geheim@h", "\"\" <sip:GEHEIM@h>;tag=1"] {
+            assert_eq!(format.parse(Some(text)).party, Party::Withheld, "{text}");
+        }
         for text in ["private eye", "unknown soldier", "none of them", "client:anonymous", "+1"] {
             assert_ne!(Party::parse(Some(text)).party, Party::Withheld, "{text}");
         }
@@ -547,6 +418,26 @@ mod tests {
         check("tel:6502530000;phone-context=+1", "+16502530000");
         check("sip:030901820;phone-context=+49@pbx.example.de;user=phone", "+4930901820");
         check("tel:1001;phone-context=pbx.example.de", "tel:1001;phone-context=pbx.example.de");
+        check("tel:4930901820;phone-context=+49", "+4930901820");
+        check("tel:393331234567;phone-context=+39", "+393331234567");
+        check("tel:5550177;phone-context=+1-213", "+12135550177");
+        check("tel:555-0177;phone-context=%2B1213", "+12135550177");
+        check("tel:2135550177;phone-context=%2B1", "+12135550177");
+        check("tel:2135550177;phone-context=+1-213", "+12135550177");
+        // No number of the country has these digits.
+        for text in [
+            "tel:911;phone-context=+1",
+            "tel:5550177;phone-context=+1",
+            "tel:1001;phone-context=+49",
+        ] {
+            check(text, text);
+        }
+    }
+
+    #[test]
+    fn the_brackets_in_a_quoted_name_are_no_address() {
+        check("\"Ada <x>\" <sip:+12137771234@h>", "+12137771234");
+        check("\"Ada <tel:+13125550177>\" <sip:+12137771234@h>;tag=1", "+12137771234");
     }
 
     #[test]
@@ -574,8 +465,18 @@ mod tests {
         check("+39 (0)6 12345678", "+390612345678");
         check("+44 (020) 7946 0958", "+442079460958");
         check("+39 (06) 12345678", "+390612345678");
-        // The zero belongs to the calling code of Malaysia, 60.
-        check("+6-(001) 0000000", "+60010000000");
+        for text in ["+49 030 901820", "+49030901820", "+49-0-30-901820", "49 030 901820"] {
+            check(text, "+4930901820");
+            assert_eq!(Party::parse(Some(text)).reading, NumberReading::Completed, "{text}");
+        }
+        check("+33 06 12 34 56 78", "+33612345678");
+        check("+44 07700 900123", "+447700900123");
+        check("sip:+44 020 7946 0958@host", "+442079460958");
+        // The zero belongs to the number, or to the calling code of Malaysia, 60.
+        for whole in ["+390612345678", "+39 06 1234 5678", "+60123456789", "+2250707123456"] {
+            check(whole, &whole.replace(' ', ""));
+            assert_eq!(Party::parse(Some(whole)).reading, NumberReading::AsSent, "{whole}");
+        }
         check("+49 30 / 901820", "+4930901820");
         check("+5215512345678", "+525512345678");
         check("sip:5215512345678@host", "+525512345678");
@@ -604,8 +505,18 @@ mod tests {
             "+49 30 901820 - 29",
             "+49 30 901820/29",
             "030 901820-0/-29",
+            "+49 30 901820 \u{2013} 29",
+            "+442079460958-60",
+            "+44 20 7946 0958\u{2013}60",
+            "+13125550177-8",
+            "+33612345678-9",
+            "442079460958-60",
             "+1-800-FLOWERS",
             "1001,5",
+            "+12137771234,+13125550177",
+            "+12137771234;13125550177",
+            "+12137771234, Ann",
+            "+12137771234 x",
         ] {
             check(text, text);
         }
@@ -637,6 +548,8 @@ mod tests {
         check_in("NO", "4722345678", "+4722345678");
         check_in("IT", "06 1234 5678", "+390612345678");
         check_in("IT", "3912345678", "+393912345678");
+        // A landline with its calling code, or a mobile number that begins with 390.
+        check_in("IT", "3906123456", "3906123456");
         check_in("RU", "89161234567", "+79161234567");
         check_in("RU", "810 49 30 901820", "+4930901820");
         check_in("DE", "+12137771234", "+12137771234");
@@ -644,6 +557,65 @@ mod tests {
         check_in("CN", "131 2345 6789", "+8613123456789");
         check_in("BR", "(11) 96123-4567", "+5511961234567");
         check_in("BY", "8 029 491-19-11", "+375294911911");
+        check_in("PL", "0 22 123 45 67", "+48221234567");
+        check_in("PL", "22 123 45 67", "+48221234567");
+        check_in("DE", "49 030 901820", "+4930901820");
+    }
+
+    /// In countries without a trunk prefix, service numbers can be as long as a number with its calling code.
+    #[test]
+    fn the_calling_code_of_the_country_is_not_added_twice() {
+        for (country, text) in [
+            ("SG", "6591234567"),
+            ("HK", "85291234567"),
+            ("IT", "393331234567"),
+            ("IT", "390612345678"),
+            ("GR", "306912345678"),
+            ("EE", "3725123456"),
+            ("PA", "5076123456"),
+            ("PA", "50761234567"),
+            ("GT", "50251234567"),
+            ("SV", "50370123456"),
+            ("QA", "97433123456"),
+            ("NO", "4740612345"),
+            ("BR", "5511961234567"),
+            ("PL", "48512345678"),
+            ("CO", "573211234567"),
+        ] {
+            check_in(country, text, &format!("+{text}"));
+            check_in(country, &format!("+{text}"), &format!("+{text}"));
+        }
+        for (country, text, expected) in [
+            ("SG", "65123456", "+6565123456"),
+            ("SG", "1800 123 4567", "+6518001234567"),
+            ("NO", "47123456", "+4747123456"),
+            ("BR", "55 99123-4567", "+5555991234567"),
+            ("PL", "48 123 45 67", "+48481234567"),
+            // A digit too many, which is no reason to take it for a service number.
+            ("SG", "65912345678", "65912345678"),
+        ] {
+            check_in(country, text, expected);
+        }
+    }
+
+    #[test]
+    fn an_exit_code_stands_before_a_number_of_any_length() {
+        for (country, text, expected) in [
+            ("US", "011 49 1512 3456789", "+4915123456789"),
+            ("US", "011 55 11 91234 5678", "+5511912345678"),
+            ("JP", "010 49 1512 3456789", "+4915123456789"),
+            ("JP", "0049 1512 3456789", "+4915123456789"),
+            ("AU", "0011 44 20 7946 0958", "+442079460958"),
+            ("RU", "810 49 1512 3456789", "+4915123456789"),
+            ("BR", "0049 1512 3456789", "+4915123456789"),
+            ("CO", "00 1 213 777 1234", "+12137771234"),
+            ("DE", "0044 020 7946 0958", "+442079460958"),
+            // In Singapore, this could also be the exit code 003 and a number in +36.
+            ("SG", "0033612345678", "0033612345678"),
+            ("US", "1234567890123456", "1234567890123456"),
+        ] {
+            check_in(country, text, expected);
+        }
     }
 
     #[test]

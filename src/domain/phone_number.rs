@@ -274,13 +274,15 @@ pub(crate) fn is_invisible(c: char) -> bool {
     )
 }
 
+/// Returns whether `c` is a hyphen, a dash or a minus sign other than `-`.
+pub(crate) fn is_dash(c: char) -> bool {
+    matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
 /// Returns whether `c` occurs between the digits of a written number: white space and dashes of all
 /// kinds, and the punctuation that people and word processors use.
 pub(crate) fn is_digit_separator(c: char) -> bool {
-    c.is_whitespace()
-        || "-.()/_".contains(c)
-        || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
-        || is_invisible(c)
+    c.is_whitespace() || "-.()/_".contains(c) || is_dash(c) || is_invisible(c)
 }
 
 /// The numbers with which help texts show the form of a number, in their quotes, with the words before them.

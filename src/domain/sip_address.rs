@@ -1,6 +1,6 @@
 //! Numbers in SIP headers: who forwarded a call, and who a trunk says is calling.
 
-use super::party::{NumberField, NumberFormat, ParsedParty, Party};
+use super::party::{NumberField, NumberFormat, ParsedParty, Party, without_display_name};
 
 /// Headers that name the number from which a call was forwarded, in the order of preference.
 const FORWARDING_HEADERS: [&str; 2] = [DIVERSION, HISTORY_INFO];
@@ -89,22 +89,6 @@ fn addresses(value: &str) -> impl Iterator<Item = &str> {
         }
         c == ',' && !is_quoted && !is_bracketed
     })
-}
-
-/// Returns an address without the quoted name before it, which may look like an address.
-fn without_display_name(address: &str) -> &str {
-    let address = address.trim();
-    let Some(quoted) = address.strip_prefix('"') else { return address };
-    let mut is_escaped = false;
-    let end = quoted.find(|c: char| {
-        let was_escaped = std::mem::take(&mut is_escaped);
-        is_escaped = c == '\\' && !was_escaped;
-        c == '"' && !was_escaped
-    });
-    match end.map(|end| quoted[end + 1..].trim_start()) {
-        Some(rest) if !rest.is_empty() => rest,
-        Some(_) | None => address,
-    }
 }
 
 /// Returns the position of a hop of `History-Info`: its parameter `index=1.2`.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::dialling_plan;
 use super::party::NumberFormat;
 use super::phone_number::{Country, PhoneNumber};
 
@@ -54,6 +55,9 @@ impl TransferTarget {
             return Ok(TransferTarget::Sip(uri));
         }
         let number = strip_scheme(text, "tel:").unwrap_or(text);
+        if dialling_plan::before_range(number).is_some() {
+            return Err(InvalidTarget::Form);
+        }
         let number = PhoneNumber::parse(number).map_err(|_| InvalidTarget::Form)?;
         Ok(TransferTarget::Number(number))
     }

@@ -322,3 +322,33 @@ fn national_numbers_are_read_as_the_library_reads_them() {
     assert!(compared > 400, "only {compared} numbers");
     assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// National numbers that begin with the digits of the calling code, so that they could lack a `+`, too.
+const BEGIN_WITH_THE_CODE: [&str; 1] = ["BR"];
+
+#[test]
+fn numbers_without_a_plus_keep_their_calling_code() {
+    let mut compared = 0;
+    let mut wrong = Vec::new();
+    let countries = Country::all();
+    for country in countries.filter(|country| !BEGIN_WITH_THE_CODE.contains(&country.as_str())) {
+        let Ok(region) = country.as_str().parse::<Region>() else { continue };
+        for kind in [PhoneNumberType::FixedLine, PhoneNumberType::Mobile] {
+            let example = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, kind);
+            let Ok(example) = example else { continue };
+            let digits = digits(&example);
+            if digits.len() < 8 {
+                continue; // shorter than a text that is read as a number
+            }
+            let format = NumberFormat { country: Some(country), ..NumberFormat::default() };
+            let read = format.parse(Some(&digits)).party.unmasked().into_owned();
+            let is_right = read == format!("+{digits}") || digits.starts_with("521");
+            compared += 1;
+            if !is_right {
+                wrong.push(format!("{country} {digits}: {read}"));
+            }
+        }
+    }
+    assert!(compared > 400, "only {compared} numbers");
+    assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
+}
