@@ -302,6 +302,18 @@ async fn an_invalid_filter_exits_with_2_and_help() {
             vec!["list", "--number", "312-555-0177 x5"],
             "has no country code: write a number with `+`",
         ),
+        // As strictly as a rule table: another number would be searched for.
+        (vec!["forget", "--number", "+49 030 901820", "--dry-run"], "write `+4930901820`"),
+        (vec!["forget", "--number", "+44 020 7946 0958", "--dry-run"], "write `+442079460958`"),
+        (vec!["forget", "--number", "+13125550177-8"], "write `+13125550177`"),
+        (vec!["forget", "--number", "+442079460958-60"], "write `+442079460958`"),
+        (vec!["forget", "--number", "+13125550177.0"], "write `+13125550177`"),
+        (vec!["forget", "--number", "+13125550177 x5"], "write `+13125550177`"),
+        (vec!["list", "--number", "+1312555017"], "has 10 digits, but numbers in +1 have 11"),
+        (vec!["forget", "--number", "+13125550177,+13125550178"], "is several numbers"),
+        (vec!["forget", "--number", "+13125550177;+13125550178"], "is several numbers"),
+        (vec!["forget", "--number", "+13125550177 +13125550178"], "is several numbers"),
+        (vec!["forget", "--number", ""], "--number: it is empty"),
         (vec!["forget", "--number", BERLIN], "write --yes to delete"),
     ] {
         let ran = service.run(&arguments);
@@ -834,6 +846,7 @@ async fn an_erased_number_is_in_no_row_and_in_no_file_while_the_service_runs() {
         service.send(&unlinked.to_string()).await;
         let dry = service.stdout(&["forget", "--number", BERLIN, "--dry-run"]);
         assert!(dry.contains("found    1 call, 4 events"), "{dry}");
+        assert!(dry.contains(&format!("number   {BERLIN}\n")), "a digit can be mistyped: {dry}");
         let is_sqlite = service.folder.path().join("r.db").exists();
         if is_sqlite {
             assert!(

@@ -209,7 +209,8 @@ fn print_calls(found: &NumberMatches) -> anyhow::Result<()> {
 impl NumberSearch {
     fn print_matches(&self, found: &NumberMatches) -> anyhow::Result<()> {
         let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "number   {}", self.traces.masked())?;
+        // Whole, so that a mistyped digit is seen before anything is deleted.
+        writeln!(stdout, "number   {}", self.party.unmasked())?;
         writeln!(
             stdout,
             "found    {}, {}, {}",

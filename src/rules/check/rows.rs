@@ -22,7 +22,7 @@ use crate::domain::phone_number::{Country, MAX_DIGITS, PhoneNumber};
 use crate::rules::load::list_rows::{self, CsvRow, ListRows, MAX_ROW_BYTES};
 use crate::rules::load::raw::Spanned;
 use crate::rules::model::lists::{Cell, ColumnId, Item, ListId};
-use crate::rules::model::pattern::{help_for, is_national, suggest_number};
+use crate::rules::model::pattern::{help_for, is_national, national_help, suggest_number};
 use crate::rules::model::template::MAX_VALUE_BYTES;
 use crate::rules::{CheckContext, Lists, LiveList, NumberPattern, Progress};
 
@@ -664,7 +664,7 @@ fn numbers_of(cell: &str) -> impl Iterator<Item = &str> {
 
 /// Returns the parts of a cell that separators divide into numbers of at least seven digits each, if it has several.
 fn national_numbers(cell: &str) -> Option<Vec<&str>> {
-    let separators = [":::", ";", ",", " / ", "|", "\n"];
+    let separators = [":::", ";", ",", " / ", "|", "\n", " & ", " or ", " and ", " oder ", " und "];
     let separator = separators.into_iter().find(|separator| cell.contains(separator))?;
     let parts: Vec<&str> =
         cell.split(separator).map(str::trim).filter(|part| !part.is_empty()).collect();
@@ -695,7 +695,9 @@ fn parse_item(text: &str, country: Option<Country>) -> Result<Item, Problem> {
         Ok(_) => not_allowed(),
         Err(problem) if problem.code == "bad-number" || text.starts_with('=') => Err(problem),
         Err(_) => {
+            let of_country = country.and_then(|country| national_help(text, country));
             let help = match Party::parse(Some(text)).party {
+                _ if of_country.is_some() => of_country.unwrap_or_default(),
                 Party::Withheld => {
                     "for callers without a number, use `withheld` in a rule".to_owned()
                 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::reporter::Reporter;
 use crate::diagnostics::did_you_mean;
 use crate::domain::call::{Channel, Platform};
+use crate::domain::country::suggested_country;
 use crate::domain::phone_number::Country;
 use crate::rules::load::raw::Spanned;
-use crate::rules::model::pattern::suggested_country;
 use crate::rules::{CheckContext, NumberPattern};
 
 /// Maximum delay: platforms end a request after about 9 s.

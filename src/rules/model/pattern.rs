@@ -3,14 +3,19 @@
 //! `+12137771234`, `+1213*`, `+1213555XXXX`, `DE`, `@list`, `withheld`, `=sip:bob@example.com`, and
 //! a `!` before any of them. Regular expressions are not supported, so that tables stay readable.
 
+mod national;
 mod near;
+mod notation;
 
 use std::borrow::Cow;
 use std::fmt;
 
+pub(crate) use self::national::national_help;
 use self::near::{number_inside, several_numbers, similar_number, spreadsheet_advice};
+use self::notation::{is_country, other_notation, other_wildcards};
 use super::lists::{ListId, ResolvedParty};
 use crate::diagnostics::{self, Problem};
+use crate::domain::country::suggested_country;
 use crate::domain::dialling_plan::{self, is_north_american, usual_length};
 use crate::domain::party::{NumberFormat, NumberReading, ParsedParty, Party, plain_digits};
 use crate::domain::phone_number::{Country, InvalidNumber, PhoneNumber, is_invisible};
@@ -87,9 +92,11 @@ impl NumberPattern {
     /// # Errors
     /// Returns the problem, with a suggested correction where possible.
     pub fn parse_in(text: &str, country: Option<Country>) -> Result<NumberPattern, Problem> {
-        let Some(country) = country.filter(|_| is_national(text)) else {
-            return NumberPattern::parse(text);
-        };
+        let Some(country) = country else { return NumberPattern::parse(text) };
+        if !is_national(text) {
+            return NumberPattern::parse(text)
+                .map_err(|problem| problem.maybe_help(national_help(text, country)));
+        }
         let format = NumberFormat { country: Some(country), ..NumberFormat::default() };
         let parsed = format.parse(Some(text));
         match parsed.completed_number() {
@@ -97,7 +104,8 @@ impl NumberPattern {
             None => {
                 let message = format!("`{text}` is not a number as it is written in {country}");
                 let help = "write it with `+` and the country code";
-                Err(Problem::new(BAD_NUMBER, message).help(help))
+                let problem = Problem::new(BAD_NUMBER, message).help(help);
+                Err(problem.maybe_help(national_help(text, country)))
             }
         }
     }
@@ -132,10 +140,12 @@ impl NumberPattern {
 /// Returns whether a text consists of the digits of a number without a country code. Shorter ones are
 /// extensions and short codes.
 pub(crate) fn is_national(text: &str) -> bool {
-    const MIN_DIGITS: usize = 6;
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    digits >= MIN_DIGITS && text.chars().all(is_number_character)
+    digits >= MIN_NATIONAL_DIGITS && text.chars().all(is_number_character)
 }
+
+/// Digits of the shortest national numbers.
+pub(crate) const MIN_NATIONAL_DIGITS: usize = 6;
 
 /// Returns whether a text is a pattern for many callers rather than one party: `+1213*`, `DE`,
 /// `@vip`.
@@ -163,11 +173,17 @@ pub fn matches_many(text: &str) -> bool {
 /// Fails if the text is a pattern for several parties, or a number of which no country is known.
 pub fn parse_party(text: &str, numbers: &NumberFormat) -> Result<Party, String> {
     let text = text.trim();
+    if text.is_empty() {
+        return Err("it is empty: write a number with `+` and the country code".to_owned());
+    }
     if let Some(exact) = text.strip_prefix('=') {
         return Ok(Party::Literal(exact.into()));
     }
-    if matches_many(text) || text.is_empty() {
-        return Err(format!("`{text}` is a pattern, not one number"));
+    if plain_digits(text).starts_with('+') {
+        return parse_with_plus(text);
+    }
+    if matches_many(text) {
+        return Err(is_pattern(text));
     }
     let ParsedParty { party, reading } = numbers.parse(Some(text));
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -191,6 +207,29 @@ pub fn parse_party(text: &str, numbers: &NumberFormat) -> Result<Party, String> 
          for the text itself, write `={text}`",
         proposed.unwrap_or_default()
     ))
+}
+
+fn is_pattern(text: &str) -> String {
+    format!("`{text}` is a pattern, not one number")
+}
+
+/// Parses a number with `+` that an operator types, as strictly as a rule table does: what a carrier may send is
+/// not what a person may type.
+fn parse_with_plus(text: &str) -> Result<Party, String> {
+    let problem = match NumberPattern::parse(text) {
+        Ok(NumberPattern::Exact(number)) => return Ok(Party::Number(number)),
+        Ok(_) => return Err(is_pattern(text)),
+        Err(_) if Party::parse(Some(text)).party == Party::Withheld => return Ok(Party::Withheld),
+        Err(problem) => problem,
+    };
+    let Problem { message, help, .. } = problem;
+    if several_numbers(&plain_digits(text)).is_some() {
+        return Err(format!("`{text}` is several numbers: write one of them"));
+    }
+    // A prefix or a list is no remedy here.
+    let help = help.filter(|help| !help.contains(['*', '[', 'X']));
+    let help = help.map(|help| format!(": {help}")).unwrap_or_default();
+    Err(format!("{message}{help}; for the text itself, write `={text}`"))
 }
 
 /// Digits from which on a text that an operator types is rather a number than an extension or a short code.
@@ -232,6 +271,9 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     }
     if let Some(help) = several_numbers(text) {
         return Err(Problem::new(BAD_NUMBER, format!("`{text}` is several numbers")).help(help));
+    }
+    if let Some(problem) = range(text) {
+        return Err(problem);
     }
     if let Some(problem) = extension(text) {
         return Err(problem);
@@ -308,22 +350,10 @@ fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
     ))
 }
 
-/// Returns the code of the country that a text probably means: `UK`, `usa`, `de`.
-pub(crate) fn suggested_country(text: &str) -> Option<String> {
-    let upper = text.trim().to_ascii_uppercase();
-    let code = match &*upper {
-        "UK" | "EN" | "GBR" => "GB",
-        "USA" => "US",
-        "CAN" => "CA",
-        "UAE" => "AE",
-        code => code,
-    };
-    Country::from_code(code).map(|_| code.to_owned())
-}
-
 fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
     let is_trunk_zero = matches!(error, InvalidNumber::TrunkZero);
-    if let Some(help) = near_number(text).filter(|_| !is_trunk_zero) {
+    let near = other_wildcards(text).or_else(|| near_number(text));
+    if let Some(help) = near.filter(|_| !is_trunk_zero) {
         return Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help);
     }
     let help = match error {
@@ -341,16 +371,51 @@ fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
                 }
             }
         }
-        InvalidNumber::Separator(separator) => {
-            let without =
-                text.rsplit_once(*separator).map_or(text, |(number, _)| number.trim_end());
-            format!("if a spreadsheet added the end, write `{without}`")
-        }
+        InvalidNumber::Separator(separator) => match help_for_end(text, *separator) {
+            Some(help) => help,
+            None => LIKE_A_NUMBER.to_owned(),
+        },
         InvalidNumber::NoPlus | InvalidNumber::Character(_) | InvalidNumber::Length(_) => {
-            "write a number like `+12137771234` or a prefix like `+1213*`".to_owned()
+            LIKE_A_NUMBER.to_owned()
         }
     };
     Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help)
+}
+
+const LIKE_A_NUMBER: &str = "write a number like `+12137771234` or a prefix like `+1213*`";
+
+/// Returns the help for a number behind which a separator and one or two digits stand: a decimal part, the end of
+/// a range, or an extension.
+fn help_for_end(text: &str, separator: char) -> Option<String> {
+    let (number, end) = text.rsplit_once(separator)?;
+    let number = number.trim_end().trim_end_matches(['-', '/']).trim_end();
+    let Ok(NumberPattern::Exact(exact)) = NumberPattern::parse(number) else { return None };
+    let is_decimal = end.bytes().all(|byte| byte == b'0');
+    Some(match separator {
+        '.' if is_decimal => format!("if a spreadsheet added the end, write `{number}`"),
+        '.' => format!("write `{number}`"),
+        _ => help_for_range(exact, end.trim_matches([' ', '-', '/'])),
+    })
+}
+
+/// Returns the help for a number with the end of a range or an extension behind it: `+442079460958-60`.
+fn help_for_range(first: PhoneNumber, end: &str) -> String {
+    let first = first.unmasked();
+    let last = first.get(..first.len().saturating_sub(end.len()));
+    let last = last.map(|lead| [lead, end].concat()).filter(|last| *last > first);
+    let last =
+        last.filter(|last| matches!(NumberPattern::parse(last), Ok(NumberPattern::Exact(_))));
+    let several = last.map(|last| {
+        format!("; for several numbers, write each as an entry of its own, up to `{last}`")
+    });
+    format!("for the number before it, write `{first}`{}", several.unwrap_or_default())
+}
+
+/// Reports a number with the end of a range or an extension behind a hyphen.
+fn range(text: &str) -> Option<Problem> {
+    let (first, end) = dialling_plan::before_range(text)?;
+    let message = format!("`{text}` has a range or an extension behind the number");
+    Some(Problem::new(BAD_NUMBER, message).help(help_for_range(first, end)))
 }
 
 /// Suggests what to write for a text that contains a number, or that came from one.
@@ -407,6 +472,8 @@ fn unreadable(text: &str) -> Problem {
         "for callers without a number, write `withheld`".to_owned()
     } else if text.starts_with('!') {
         "write a single `!` to exclude".to_owned()
+    } else if let Some(help) = other_notation(text) {
+        help
     } else if let Some(digits) = text.strip_suffix('*').filter(|digits| only_digits(digits)) {
         help_for_prefix(digits)
     } else if is_with_x {
@@ -443,20 +510,27 @@ fn help_for_prefix(digits: &str) -> String {
 /// Returns the help for a text that is no number.
 pub(crate) fn help_for(text: &str) -> String {
     suggest_number(text).unwrap_or_else(|| match is_dial_pattern(text) {
-        true => {
-            "numbers and prefixes start with `+` and the country code: `+49301234`, `+49*`".into()
-        }
+        true => START_WITH_PLUS.to_owned(),
         false => exactly(text),
     })
 }
 
 /// Returns the pattern for a text that a caller may send. Nobody sends a text with invisible characters.
 fn exactly(text: &str) -> String {
-    match text.chars().any(|c| c.is_control() || is_invisible(c)) {
-        true => "it contains characters that cannot be seen; type the number again".to_owned(),
+    if text.chars().any(|c| c.is_control() || is_invisible(c)) {
+        return "it contains characters that cannot be seen; type the number again".to_owned();
+    }
+    // Digits are rather a number, unless they are a part of an address.
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let is_number = digits >= MIN_NATIONAL_DIGITS && !text.contains([':', '@']);
+    match is_number || text.contains(['*', '|']) || is_country(text) {
+        true => START_WITH_PLUS.to_owned(),
         false => format!("for exactly this text, write `={text}`"),
     }
 }
+
+const START_WITH_PLUS: &str =
+    "numbers and prefixes start with `+` and the country code: `+49301234`, `+49*`";
 
 /// Returns whether a text is a pattern of a telephone system or a part of a number, which no caller
 /// sends: `0049*`, `_NXXNXXXXXX`, `^1213.*`, `0`.

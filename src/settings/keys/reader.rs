@@ -14,6 +14,7 @@ use crate::diagnostics::{
     Diagnostic, Location, Problem, Report, Severity, SourceFile, did_you_mean,
 };
 use crate::dialect::Dialects;
+use crate::domain::country::{Country, suggested_country};
 use crate::file_kind::FileKind;
 use crate::regular_file;
 use crate::regular_file::SizeLimit;
@@ -540,6 +541,19 @@ impl Entry<'_, '_> {
             self.wrong_type(wanted);
         }
         parsed
+    }
+
+    /// The code of a country.
+    pub(crate) fn country(&mut self) -> Option<Country> {
+        let text = self.value.clone().into_string().unwrap_or_default();
+        let country = Country::from_code(&text);
+        if country.is_none() {
+            let found = shown(&self.value);
+            let meant = suggested_country(&text).map(|code| format!("did you mean `{code}`?"));
+            let message = format!("`{}` must be a country code, like US, not {found}", self.name());
+            self.error("bad-value", message).maybe_help(meant);
+        }
+        country
     }
 
     pub(crate) fn text(&mut self) -> Option<String> {

@@ -155,7 +155,7 @@ value_types! {
     /// Country, by its ISO code.
     CountryCode -> Option<Country> {
         json!({ "type": "string", "pattern": "^[A-Z]{2}$" }),
-        |entry| entry.parsed("a country code, like US", Country::from_code)
+        |entry| entry.country()
     }
 
     /// Texts.

@@ -16,9 +16,11 @@ use super::{
     RawTimes, RawValue, RawWhere, Spanned,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile};
+use crate::rules::NumberPattern;
 use crate::rules::load::chunks::{Chunk, key_defined_twice};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::Number;
+use crate::rules::model::pattern::MIN_NATIONAL_DIGITS;
 use crate::rules::model::row_limits::suggest_share;
 use crate::schema::TableSpec;
 use crate::toml_advice;
@@ -621,12 +623,31 @@ impl<'e, 'r> Entry<'e, 'r> {
             self.value.get_ref(),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_)
         );
+        let is_number = ["from", "to", "forwarded_from", "numbers"].contains(&self.name);
         let share = (self.name == "max_shrink").then(|| suggest_share(text)).flatten();
         let help = lacks_quotes.then(|| match share {
             Some(share) => format!("write max_shrink = \"{share}\""),
+            None if is_number => help_for_unquoted_number(text),
             None => format!("put it in quotes: \"{text}\""),
         });
         self.wrong_type(expected).maybe_help(help);
+    }
+}
+
+/// Returns the help for a phone number without quotes, which lacks its `+` in most cases.
+fn help_for_unquoted_number(text: &str) -> String {
+    const MIN_INTERNATIONAL_DIGITS: usize = 11;
+    let with_plus = format!("+{text}");
+    let (proposed, hint) = match text.len() {
+        _ if text.starts_with('+') => (text.to_owned(), ""),
+        MIN_INTERNATIONAL_DIGITS.. => (with_plus, ", with `+` before the country code"),
+        _ => (format!("={text}"), ", with `=` if it is no number but an extension"),
+    };
+    match NumberPattern::parse(&proposed) {
+        Ok(_) if !proposed.starts_with('=') || text.len() < MIN_NATIONAL_DIGITS => {
+            format!("put it in quotes{hint}: \"{proposed}\"")
+        }
+        _ => "put it in quotes, with `+` and the country code".to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{RawDefinitions, RawExpectation, RawRule, RawScope, RawTest, TableKeys};
 use crate::diagnostics::nearest;
-use crate::rules::model::pattern::suggested_country;
+use crate::domain::country::suggested_country;
 use crate::schema::{TableSpec, units};
 
 /// Guess at a key that is not declared.

@@ -1,0 +1,239 @@
+//! What to write for patterns in the notation of other tools: `+1213555####`, `+1213.*`, `US|CA`, `not +1213*`,
+//! `United States`. Only help texts use it. Each proposal is a pattern that can be read.
+
+use super::{NumberPattern, is_number_character};
+use crate::domain::country::suggested_country;
+
+/// Returns the parts of a text that commas, words such as `or`, or other separators divide.
+pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let words = [" or ", " and ", " oder ", " und ", " ou ", " et ", " y ", " o "];
+    let word = words.into_iter().find(|word| text.contains(word)).unwrap_or(",");
+    let parts = text.split(word).flat_map(|part| part.split([',', ';', '|', '&', '\n']));
+    parts.map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// Returns how to write several patterns.
+pub(super) fn as_list(patterns: &[String]) -> String {
+    format!("write each number as an entry of its own: `[\"{}\"]`", patterns.join("\", \""))
+}
+
+/// Returns the help for a pattern that means countries, several numbers or an exclusion.
+pub(super) fn other_notation(text: &str) -> Option<String> {
+    countries(text).or_else(|| exclusion(text)).or_else(|| several_national(text))
+}
+
+/// Returns whether a text names a country.
+pub(super) fn is_country(text: &str) -> bool {
+    named_country(text).is_some()
+}
+
+fn countries(text: &str) -> Option<String> {
+    let named = |part: &str| named_country(part.trim_end_matches('*').trim_end());
+    let codes = |mut parts: Box<dyn Iterator<Item = &str> + '_>| {
+        parts.by_ref().map(named).collect::<Option<Vec<String>>>()
+    };
+    let is_code = |part: &str| part.len() == 2;
+    let codes = codes(Box::new(parts(text).flat_map(|part| part.split('/')).map(str::trim)))
+        .or_else(|| {
+            text.split_whitespace()
+                .all(is_code)
+                .then(|| codes(Box::new(text.split_whitespace())))?
+        })?;
+    match &codes[..] {
+        [] => None,
+        [code] => Some(format!("for a country, write `{code}`")),
+        codes => Some(format!(
+            "write each country as an entry of its own: `[\"{}\"]`",
+            codes.join("\", \"")
+        )),
+    }
+}
+
+fn exclusion(text: &str) -> Option<String> {
+    let (word, rest) = text.split_once(' ')?;
+    let is_not = ["not", "no", "except", "nicht", "!"].contains(&&*word.to_ascii_lowercase());
+    let pattern = rest.trim();
+    let is_pattern = is_not && NumberPattern::parse(pattern).is_ok();
+    is_pattern.then(|| format!("to exclude it, write `!{pattern}`"))
+}
+
+/// Returns the help for several numbers of which no country is known.
+fn several_national(text: &str) -> Option<String> {
+    const MIN_DIGITS: usize = 6;
+    let is_number = |part: &str| {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        digits >= MIN_DIGITS && part.trim_start_matches('+').chars().all(is_number_character)
+    };
+    let is_several = parts(text).count() > 1 && parts(text).all(is_number);
+    is_several.then(|| {
+        "write each number as an entry of its own, with `+` and the country code".to_owned()
+    })
+}
+
+/// Returns the pattern for a number with the wildcards of another notation behind it: `+1213555####`, `+1213.*`.
+pub(super) fn other_wildcards(text: &str) -> Option<String> {
+    let text = text.trim_start_matches('^').trim_end_matches('$');
+    let text = text.trim_start_matches('\\');
+    let end = text.find(|c: char| !(c.is_ascii_digit() || "+ -()/".contains(c)))?;
+    let (lead, tail) = text.split_at(end);
+    let lead = lead.strip_prefix('+')?;
+    let digits: String = lead.chars().filter(char::is_ascii_digit).collect();
+    let any = ["\\d", "[0-9]"].into_iter().find_map(|any| tail.strip_prefix(any));
+    let count = any.and_then(|rest| rest.strip_prefix('{')?.strip_suffix('}')?.parse().ok());
+    let is_any_digit = |c: char| "#.?_xXnN*".contains(c);
+    let count: usize = match count {
+        Some(count @ 1..=15) => count,
+        Some(_) => return None,
+        None => tail.chars().filter(|c| is_any_digit(*c)).count(),
+    };
+    let is_counted = any.is_some() || tail.chars().all(|c| is_any_digit(c) || " -".contains(c));
+    let is_rest = [".*", ".+", "%", "#*", "?*", "*", "...", "…", "+", "-*"].contains(&tail)
+        || any.is_some_and(|rest| ["*", "+"].contains(&rest));
+    let proposed = match is_rest {
+        true => format!("+{digits}*"),
+        false if is_counted => format!("+{digits}{}", "X".repeat(count)),
+        false => return None,
+    };
+    let is_right = proposed != text && NumberPattern::parse(&proposed).is_ok();
+    is_right.then(|| format!("write `{proposed}`"))
+}
+
+/// Returns the code of a country that a text names: its code, a usual abbreviation, or its name.
+fn named_country(text: &str) -> Option<String> {
+    let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    let is_short = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if is_code || is_short {
+        return suggested_country(text);
+    }
+    let name = text.to_lowercase();
+    let name = name.strip_prefix("the ").unwrap_or(&name);
+    NAMES.iter().find(|(known, _)| *known == name).map(|(_, code)| (*code).to_owned())
+}
+
+/// Names of countries, in English and in their own languages, in lower case.
+const NAMES: [(&str, &str); 64] = [
+    ("argentina", "AR"),
+    ("australia", "AU"),
+    ("austria", "AT"),
+    ("österreich", "AT"),
+    ("belgium", "BE"),
+    ("belgië", "BE"),
+    ("belgique", "BE"),
+    ("brazil", "BR"),
+    ("brasil", "BR"),
+    ("canada", "CA"),
+    ("chile", "CL"),
+    ("china", "CN"),
+    ("colombia", "CO"),
+    ("czech republic", "CZ"),
+    ("czechia", "CZ"),
+    ("denmark", "DK"),
+    ("danmark", "DK"),
+    ("finland", "FI"),
+    ("suomi", "FI"),
+    ("france", "FR"),
+    ("germany", "DE"),
+    ("deutschland", "DE"),
+    ("great britain", "GB"),
+    ("england", "GB"),
+    ("united kingdom", "GB"),
+    ("greece", "GR"),
+    ("hong kong", "HK"),
+    ("hungary", "HU"),
+    ("india", "IN"),
+    ("indonesia", "ID"),
+    ("ireland", "IE"),
+    ("israel", "IL"),
+    ("italy", "IT"),
+    ("italia", "IT"),
+    ("japan", "JP"),
+    ("luxembourg", "LU"),
+    ("malaysia", "MY"),
+    ("mexico", "MX"),
+    ("méxico", "MX"),
+    ("netherlands", "NL"),
+    ("nederland", "NL"),
+    ("new zealand", "NZ"),
+    ("nigeria", "NG"),
+    ("norway", "NO"),
+    ("norge", "NO"),
+    ("philippines", "PH"),
+    ("poland", "PL"),
+    ("polska", "PL"),
+    ("portugal", "PT"),
+    ("romania", "RO"),
+    ("russia", "RU"),
+    ("singapore", "SG"),
+    ("south africa", "ZA"),
+    ("spain", "ES"),
+    ("españa", "ES"),
+    ("sweden", "SE"),
+    ("sverige", "SE"),
+    ("switzerland", "CH"),
+    ("schweiz", "CH"),
+    ("suisse", "CH"),
+    ("turkey", "TR"),
+    ("ukraine", "UA"),
+    ("united states", "US"),
+    ("united states of america", "US"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let problem = NumberPattern::parse(text).expect_err(text);
+        assert_eq!(problem.help.as_deref(), Some(expected), "{text}");
+    }
+
+    #[test]
+    fn wildcards_of_other_tools_become_those_of_the_language() {
+        for text in [
+            "+1213555####",
+            "+1 213-555-####",
+            "+1213555....",
+            "+1213555????",
+            "+1213555xxxx",
+            "+1213555____",
+            "+1213555****",
+            "+1213555\\d{4}",
+            "+1213555[0-9]{4}",
+        ] {
+            check(text, "write `+1213555XXXX`");
+        }
+        for text in ["+1213.*", "+1213%", "+1213...", "+1213\\d+", "+1213?*"] {
+            check(text, "write `+1213*`");
+        }
+    }
+
+    #[test]
+    fn countries_are_written_by_their_codes() {
+        for text in ["US*", "United States", "the United States", "USA", "usa"] {
+            check(text, "for a country, write `US`");
+        }
+        for text in ["US|CA", "US,CA", "US, CA", "US / CA", "US or CA", "US CA", "USA & Canada"] {
+            check(text, "write each country as an entry of its own: `[\"US\", \"CA\"]`");
+        }
+        check("not +1213*", "to exclude it, write `!+1213*`");
+        check("not US", "to exclude it, write `!US`");
+    }
+
+    #[test]
+    fn what_no_caller_sends_is_not_proposed_as_a_text() {
+        for text in [
+            "213-777-1234, 312-555-0177",
+            "213-777-9999 or 312-555-0177",
+            "US|CA|@vip",
+            "213-777-1234 x5",
+            "sales*",
+            "Mexico*",
+            "1234567 Ann",
+        ] {
+            let problem = NumberPattern::parse(text).expect_err(text);
+            let help = problem.help.unwrap_or_default();
+            assert!(!help.is_empty() && !help.contains("`="), "{text}: {help}");
+        }
+    }
+}
