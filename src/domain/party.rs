@@ -166,9 +166,8 @@ impl NumberFormat {
         let whole = text.unwrap_or_default().trim();
         // Most callers: no copy, no search.
         if let Some(digits) = whole.strip_prefix('+')
-            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && let Some(number) = PhoneNumber::from_plain_digits(digits.as_bytes())
             && !dialling_plan::may_have_trunk_zero(digits.as_bytes())
-            && let Ok(number) = PhoneNumber::from_digits(digits)
         {
             return international(number, NumberReading::AsSent);
         }

@@ -103,6 +103,20 @@ impl PhoneNumber {
         Ok(PhoneNumber::pack(digits, len as u32))
     }
 
+    /// Parses ASCII digits without anything between them, as nearly all platforms send them after the `+`.
+    pub(super) fn from_plain_digits(digits: &[u8]) -> Option<PhoneNumber> {
+        let is_number = (1..=MAX_DIGITS).contains(&digits.len()) && digits[0] != b'0';
+        let mut value = 0_u64;
+        for byte in digits.iter().take(MAX_DIGITS) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            value = value * 10 + u64::from(digit);
+        }
+        is_number.then(|| PhoneNumber::pack(value, digits.len() as u32))
+    }
+
     /// Packs a value of `len` digits, the first of them not 0.
     fn pack(value: u64, len: u32) -> PhoneNumber {
         let packed = NonZeroU64::new(value << LEN_BITS | u64::from(len));
