@@ -343,7 +343,11 @@ async fn explain_rejects_patterns() {
         let output = explain(RULES, &["--from", pattern]);
         assert_eq!(output.status.code(), Some(2), "{pattern}");
         let stderr = text(&output.stderr);
-        let reason = if pattern == "@vip" { "is a list;" } else { "is a pattern" };
+        let reason = match pattern {
+            "@vip" => "is a list;",
+            "+0123" => "no country code starts with 0",
+            _ => "is a pattern",
+        };
         assert!(stderr.contains(reason), "{stderr}");
         let encoded: String = pattern.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let (status, explanation) = explain_query(&format!("to={encoded}")).await;

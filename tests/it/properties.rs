@@ -20,7 +20,7 @@ use switchboard::dialect::{Dialect, Incoming, RenderContext};
 use switchboard::domain::call::{Call, Channel, Fields, Platform, Version};
 use switchboard::domain::capabilities::Reject;
 use switchboard::domain::decision::{Decision, Outcome};
-use switchboard::domain::dialling_plan::is_north_american;
+use switchboard::domain::dialling_plan::{self, is_north_american};
 use switchboard::domain::facts::Facts;
 use switchboard::domain::party::{NumberFormat, NumberReading, Party};
 use switchboard::domain::phone_number::PhoneNumber;
@@ -837,6 +837,14 @@ fn without_old_mobile_digit(digits: &str) -> String {
     }
 }
 
+/// Returns a number with `+` as calls have it: without the old mobile digit of Mexico, and without a zero that is not
+/// dialled after the country code.
+fn as_read(digits: &str) -> String {
+    let number = without_old_mobile_digit(digits);
+    let without = PhoneNumber::parse(&number).ok().and_then(dialling_plan::without_trunk_zero);
+    without.map_or(number, |without| without.unmasked())
+}
+
 #[test]
 fn an_unmasked_number_is_parsed_as_the_same_number() {
     proptest!(cases(), |(text in "[+]?[1-9][0-9]{0,14}")| {
@@ -844,7 +852,7 @@ fn an_unmasked_number_is_parsed_as_the_same_number() {
         prop_assert_eq!(&Party::parse(Some(&party.unmasked())).party, &party, "parsed twice");
         if let Some(number) = party.number() {
             prop_assert_eq!(PhoneNumber::parse(&number.unmasked()), Ok(number));
-            prop_assert_eq!(number.unmasked(), without_old_mobile_digit(text.trim_start_matches('+')));
+            prop_assert_eq!(number.unmasked(), as_read(text.trim_start_matches('+')));
             prop_assert_eq!(number.digits(), number.unmasked().len() - 1);
             let digits: String = (0..number.digits()).map(|at| char::from(b'0' + number.digit(at))).collect();
             prop_assert_eq!(format!("+{digits}"), number.unmasked());
@@ -866,7 +874,7 @@ fn masking_hides_at_least_three_digits() {
 #[test]
 fn a_number_is_parsed_in_every_notation() {
     proptest!(cases(), |(digits in "[1-9][0-9]{7,14}", host in "[a-z0-9.-]{1,12}")| {
-        let expected = PhoneNumber::parse(&without_old_mobile_digit(&digits)).map(Party::Number);
+        let expected = PhoneNumber::parse(&as_read(&digits)).map(Party::Number);
         let plain = Party::parse(Some(&format!("+{digits}"))).party;
         // Except numbers that spell `anonymous` on a keypad.
         prop_assume!(plain != Party::Withheld);

@@ -1206,6 +1206,20 @@ fn locates_misspelt_keys_in_every_section() {
 }
 
 #[test]
+fn proposes_the_code_of_the_country_of_a_source() {
+    for (written, code) in [("USA", "US"), ("UK", "GB"), ("us", "US")] {
+        let text = format!(
+            "[sources.a]\nplatform = \"retell\"\nauth = \"off\"\nallow_from = \"::1\"\ncountry = \"{written}\"\n"
+        );
+        let loaded = load(&format!("{text}{SOURCE}"), Purpose::Serve);
+        let mut all = loaded.report.diagnostics().iter();
+        let mistake = all.find(|one| one.code == "bad-value").expect("an error of the country");
+        let help = format!("did you mean `{code}`?");
+        assert_eq!(mistake.help.as_deref(), Some(&*help), "{}", loaded.text);
+    }
+}
+
+#[test]
 fn names_the_searched_paths_when_no_file_is_found() {
     let loaded = load_variables(&[], Purpose::Serve);
     assert_eq!(codes_of(&loaded.report), ["no-source"]);

@@ -227,6 +227,7 @@ fn parse_with_plus(text: &str) -> Result<Party, String> {
         return Err(format!("`{text}` is several numbers: write one of them"));
     }
     // A prefix or a list is no remedy here.
+    let help = help.as_deref().and_then(|help| help.split(';').next());
     let help = help.filter(|help| !help.contains(['*', '[', 'X']));
     let help = help.map(|help| format!(": {help}")).unwrap_or_default();
     Err(format!("{message}{help}; for the text itself, write `={text}`"))

@@ -50,8 +50,14 @@ fn without_decimals(text: &str) -> Option<&str> {
 fn prefix(text: &str, country: Country) -> Option<String> {
     let digits = text.strip_suffix('*').filter(|text| text.chars().all(is_number_character))?;
     let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
-    let prefix = format!("{}*", dialling_plan::read_prefix(&digits, country)?.unmasked());
-    NumberPattern::parse(&prefix).is_ok().then(|| format!("did you mean `{prefix}`?"))
+    let prefix = dialling_plan::read_prefix(&digits, country);
+    let prefix = prefix.map(|prefix| format!("{}*", prefix.unmasked()));
+    let prefix = prefix.filter(|prefix| NumberPattern::parse(prefix).is_ok());
+    Some(match prefix {
+        Some(prefix) => format!("did you mean `{prefix}`?"),
+        // Without its trunk prefix, it could be the beginning of a number of another country.
+        None => "a prefix starts with `+` and the country code".to_owned(),
+    })
 }
 
 /// Returns `+1213555XXXX` for `(213) 555-XXXX`.
