@@ -133,20 +133,7 @@ impl ListFiller<'_, '_> {
             }
             self.warn_if_empty(list, &lists);
         }
-        let mut agents_of_columns = AgentsOfColumns::default();
-        for column_use in &self.rules.name_columns {
-            let columns = &open[column_use.cell.list.index()].name_columns;
-            let column = columns.iter().find(|column| {
-                column.column == column_use.cell.column && column.kind == column_use.kind
-            });
-            let Some(column) = column.filter(|_| !self.rules.is_disabled(column_use.rule)) else {
-                continue;
-            };
-            let named = self.named_agents(column);
-            self.warn_missing_ids(column_use, &named);
-            agents_of_columns.insert(column_use.cell, named);
-            self.warn_empty(column_use, column, &lists);
-        }
+        let agents_of_columns = self.check_name_columns(&open, &lists);
         let locations = open.iter().map(|list| list.location.clone()).collect();
         let unused = open.into_iter().filter(|list| !list.used);
         let unused = unused.map(|list| (list.id, list.location)).collect();
@@ -160,6 +147,25 @@ impl ListFiller<'_, '_> {
             missing_copies,
             agents_of_columns,
         }
+    }
+
+    /// Checks the names in the columns that rules use, and returns the agents among them.
+    fn check_name_columns(&mut self, open: &[OpenList], lists: &Lists) -> AgentsOfColumns {
+        let mut agents_of_columns = AgentsOfColumns::default();
+        for column_use in &self.rules.name_columns {
+            let columns = &open[column_use.cell.list.index()].name_columns;
+            let column = columns.iter().find(|column| {
+                column.column == column_use.cell.column && column.kind == column_use.kind
+            });
+            let Some(column) = column.filter(|_| !self.rules.is_disabled(column_use.rule)) else {
+                continue;
+            };
+            let named = self.named_agents(column);
+            self.warn_missing_ids(column_use, &named);
+            agents_of_columns.insert(column_use.cell, named);
+            self.warn_empty(column_use, column, lists);
+        }
+        agents_of_columns
     }
 
     fn add_numbers(&mut self, list: &OpenList, numbers: &[Spanned<String>], lists: &mut Lists) {
