@@ -398,7 +398,8 @@ impl Exchange<'_> {
 
     async fn handle_call(&self, call: &Call<'_>) -> PreparedReply {
         let Exchange { app, rules, context, .. } = self;
-        let key = app.dedup.key(call, self.request.method(), &rules.fingerprint);
+        let has_effects = self.endpoint.source.api.is_some();
+        let key = app.dedup.key(call, self.request.method(), &rules.fingerprint, has_effects);
         let first = match app.dedup.register(key, context.received_at).await {
             Delivery::First(first) => first,
             Delivery::Repeated(cached) => return self.handle_retry(call, cached),

@@ -25,6 +25,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TEMPORARY: [u16; 2] = [408, 429];
 /// Statuses of requests that were not carried out: too many requests, no capacity.
 const NOT_CARRIED_OUT: [u16; 2] = [429, 503];
+/// Addition to the problem of an effect whose last attempt changed nothing, but an earlier one may have.
+const MAY_HAVE_ACTED: &str = "; an earlier attempt may have been carried out";
 /// Bytes of an answer that are read, so that the connection can be used again.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
@@ -74,7 +76,7 @@ impl ApiClient {
             return Attempted::not_sent(NO_KEY);
         };
         let mut pause = FIRST_PAUSE;
-        let mut attempts = 0;
+        let (mut attempts, mut may_have_acted) = (0, false);
         loop {
             attempts += 1;
             let ends_at = match effect.is_idempotent {
@@ -86,14 +88,12 @@ impl ApiClient {
                     Ok(attempt) => attempt,
                     Err(_elapsed) => AttemptResult::unanswered(effect, "no answer in time"),
                 };
-            let AttemptResult { result, status, problem } = attempt;
-            if let Some(result) = result {
-                return Attempted { result, status, problem, attempts };
-            }
             let next = Instant::now() + pause;
-            if next >= deadline {
-                return Attempted { result: EffectResult::Late, status, problem, attempts };
+            let is_last = attempt.result.is_some() || next >= deadline;
+            if is_last {
+                return attempt.report(attempts, may_have_acted);
             }
+            may_have_acted |= attempt.may_have_acted;
             sleep_until(next).await;
             pause = MAX_PAUSE.min(pause * 2);
         }
@@ -119,7 +119,9 @@ impl ApiClient {
                 drain(response).await;
                 AttemptResult::answered(effect, status)
             }
-            Err(error) if error.is_connect() => AttemptResult::repeatable(None, describe(&error)),
+            Err(error) if error.is_connect() => {
+                AttemptResult::repeatable(None, describe(&error), false)
+            }
             Err(error) => AttemptResult::unanswered(effect, describe(&error)),
         }
     }
@@ -130,21 +132,34 @@ struct AttemptResult {
     result: Option<EffectResult>,
     status: Option<u16>,
     problem: Option<String>,
+    /// The platform may have carried out the request.
+    may_have_acted: bool,
 }
 
 impl AttemptResult {
     fn of(result: EffectResult, status: Option<u16>, problem: Option<&str>) -> AttemptResult {
-        AttemptResult { result: Some(result), status, problem: problem.map(str::to_owned) }
+        let may_have_acted = result != EffectResult::Refused;
+        let problem = problem.map(str::to_owned);
+        AttemptResult { result: Some(result), status, problem, may_have_acted }
     }
 
-    fn repeatable(status: Option<u16>, problem: &str) -> AttemptResult {
-        AttemptResult { result: None, status, problem: Some(problem.to_owned()) }
+    fn repeatable(status: Option<u16>, problem: &str, may_have_acted: bool) -> AttemptResult {
+        AttemptResult { result: None, status, problem: Some(problem.to_owned()), may_have_acted }
+    }
+
+    /// Returns the report on an effect after its last attempt. `may_have_acted` says whether an earlier attempt may
+    /// have been carried out: then a refusal does not mean that nothing has happened.
+    fn report(self, attempts: u32, may_have_acted: bool) -> Attempted {
+        let result = self.result.unwrap_or(EffectResult::Late);
+        let note = if may_have_acted && !self.may_have_acted { MAY_HAVE_ACTED } else { "" };
+        let problem = self.problem.map(|problem| problem + note);
+        Attempted { result, status: self.status, problem, attempts }
     }
 
     /// The request may have been carried out.
     fn unanswered(effect: &Effect, problem: &str) -> AttemptResult {
         match effect.is_idempotent {
-            true => AttemptResult::repeatable(None, problem),
+            true => AttemptResult::repeatable(None, problem, true),
             false => AttemptResult::of(EffectResult::Late, None, Some(problem)),
         }
     }
@@ -157,7 +172,10 @@ impl AttemptResult {
         };
         match status {
             200..300 => AttemptResult::of(EffectResult::Acknowledged, Some(status), None),
-            status if may_help => AttemptResult::repeatable(Some(status), &problem),
+            status if may_help => {
+                let may_have_acted = !NOT_CARRIED_OUT.contains(&status);
+                AttemptResult::repeatable(Some(status), &problem, may_have_acted)
+            }
             _ => AttemptResult::of(EffectResult::Refused, Some(status), Some(&problem)),
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! The key of a delivery consists of everything that a rule can match or send along, and of how the
 //! request was authenticated: a signature that covers the call id alone must not obtain the reply to
-//! another caller, and an unauthenticated request must not choose the reply to an authenticated one. The
-//! cache is bounded; when it is full, the
-//! oldest replies expire early.
+//! another caller, and an unauthenticated request must not choose the reply to an authenticated one. Where
+//! decisions are carried out by effects, the id of the call is enough: no call is acted on twice. The cache is
+//! bounded; when it is full, the oldest replies expire early.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
@@ -110,14 +110,25 @@ impl Default for DedupCache {
 
 impl DedupCache {
     /// Returns the key of a call's delivery, or `None` if nothing tells two calls apart. Without an id and
-    /// a timestamp, the rule table with this fingerprint replies to its own retries only.
-    pub fn key(&self, call: &Call<'_>, method: AuthMethod, fingerprint: &str) -> Option<DedupKey> {
+    /// a timestamp, the rule table with this fingerprint replies to its own retries only. `has_effects` says that
+    /// decisions are requests to the platform's API: such a platform reports one call in several events.
+    pub fn key(
+        &self,
+        call: &Call<'_>,
+        method: AuthMethod,
+        fingerprint: &str,
+        has_effects: bool,
+    ) -> Option<DedupKey> {
         if !call.is_distinguishable() {
             return None;
         }
         let mut hasher = self.hasher;
         std::mem::discriminant(&method).hash(&mut hasher);
-        (call.source(), call.channel(), call.call_id(), call.from(), call.to()).hash(&mut hasher);
+        (call.source(), call.channel(), call.call_id()).hash(&mut hasher);
+        if has_effects && call.call_id().is_some() {
+            return Some(DedupKey(hasher.finish128().as_u128()));
+        }
+        (call.from(), call.to()).hash(&mut hasher);
         (call.agent(), call.agent_version(), call.event_timestamp_ms()).hash(&mut hasher);
         call.sip_headers().for_each(|header| header.hash(&mut hasher));
         call.number_id().hash(&mut hasher);

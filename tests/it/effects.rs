@@ -189,6 +189,70 @@ async fn a_rejection_carries_its_status_and_a_repeated_webhook_acts_once() {
     assert_eq!(parts(&requests[0]).2, json!({ "status_code": 486 }));
 }
 
+/// The platform reports one call in several webhooks: under its old and its new name, and by another event.
+#[tokio::test]
+async fn one_call_is_acted_on_once_whatever_else_differs() {
+    let mut later = openai_call("rtc_1", "+441632960123");
+    later["created_at"] = json!(NOW_MS / 1000 + 1);
+    let headers = later["data"]["sip_headers"].as_array_mut().expect("headers");
+    headers.push(json!({ "name": "X-Hop", "value": "2" }));
+    let live = |kind: &str, created_at: i64| {
+        json!({
+            "object": "event", "type": kind, "created_at": created_at,
+            "data": { "session_id": "live_1", "sip_headers": [] },
+        })
+    };
+    let telnyx = |event_id: &str| {
+        json!({ "data": {
+            "event_type": "call.initiated", "id": event_id,
+            "payload": {
+                "call_control_id": "v3:ex", "from": "+441632960123", "to": "+15005550006",
+                "direction": "incoming", "state": "parked",
+            },
+        } })
+    };
+    let (created, next) = (NOW_MS / 1000, NOW_MS / 1000 + 1);
+    for (platform, deliveries) in [
+        ("openai", [openai_call("rtc_1", "+441632960123"), later]),
+        (
+            "openai-live",
+            [live("live.transport.incoming", created), live("live.call.incoming", next)],
+        ),
+        ("telnyx-call-control", [telnyx("event-1"), telnyx("event-2")]),
+    ] {
+        let api = StandIn::json(json!({})).await;
+        let rules = RULES.replace(
+            ".openai]",
+            &format!(".{}]", platform.replace("telnyx-call-control", "openai")),
+        );
+        let service = Service::start_with_rules(platform, NOBODY, &rules, &api);
+        for delivery in &deliveries {
+            service.send(delivery).await;
+        }
+        service.stop.cancel();
+        wait::within_deadline("the effects end", service.running).await.expect("no panic");
+        assert_eq!(api.requests().await.len(), 1, "{platform}");
+    }
+}
+
+/// The first attempt may have answered the call, so that the refusal of the second is no failure of the call.
+#[tokio::test]
+async fn a_refusal_after_an_attempt_that_may_have_acted_says_so() {
+    for (first, expected) in
+        [(500, "status 409; an earlier attempt may have been carried out"), (503, "status 409")]
+    {
+        let answers = vec![response(first, ""), response(409, "")];
+        let api = StandIn::start(Manner::InOrder(answers)).await;
+        let service = Service::start("openai", &api);
+        service.send(&openai_call("rtc_1", "+441632960123")).await;
+        let effects = service.effects(1).await;
+        assert_eq!(effects[0].columns["status"], "refused", "{first}");
+        assert_eq!(effects[0].columns["end_reason"], expected);
+        let recorded: Value = serde_json::from_str(&effects[0].body).expect("JSON");
+        assert_eq!(recorded["problem"], expected);
+    }
+}
+
 #[tokio::test]
 async fn a_temporary_failure_is_tried_again_with_the_same_key() {
     let answers = vec![response(503, ""), response(429, ""), response(200, "{}")];
