@@ -1,12 +1,14 @@
 //! What to write in place of a line that is not TOML. Only help texts of rules and settings use it.
 
+use std::borrow::Cow;
+
 use toml::de::DeTable;
 
 /// Advice about a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Advice {
     /// What TOML requires.
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Cow<'static, str>,
     /// The line to write.
     pub(crate) line: Option<String>,
 }
@@ -16,12 +18,12 @@ impl Advice {
     pub(crate) fn help(&self) -> String {
         match &self.line {
             Some(line) => format!("{}: write `{line}`", self.reason),
-            None => self.reason.to_owned(),
+            None => self.reason.clone().into_owned(),
         }
     }
 
     fn only(reason: &'static str) -> Option<Advice> {
-        Some(Advice { reason, line: None })
+        Some(Advice { reason: reason.into(), line: None })
     }
 }
 
@@ -53,15 +55,15 @@ pub(crate) fn advise(text: &str, at: usize) -> Option<Advice> {
         return Advice::only("the line contains a no-break space; type its spaces again");
     }
     if trimmed.starts_with('[') {
-        return header(trimmed);
+        return header(trimmed).or_else(|| extended_inline_table(trimmed, text));
     }
     let straight = straight_quotes(line);
     if straight != line && accepts(&straight) {
         let line = Some(straight.trim().to_owned());
-        return Some(Advice { reason: "quotes are straight in TOML", line });
+        return Some(Advice { reason: "quotes are straight in TOML".into(), line });
     }
     let (reason, corrected) = entry(&straight)?;
-    Some(Advice { reason, line: Some(corrected) })
+    Some(Advice { reason: reason.into(), line: Some(corrected) })
 }
 
 fn line_at(text: &str, at: usize) -> &str {
@@ -94,7 +96,27 @@ fn header(line: &str) -> Option<Advice> {
     let is_list = line.starts_with("[[") || line.ends_with("]]");
     let corrected = if is_list { format!("[[{name}]]") } else { format!("[{name}]") };
     let reason = "the name of a table stands in brackets that are closed";
-    accepts(&corrected).then_some(Advice { reason, line: Some(corrected) })
+    let is_advice = corrected != line && accepts(&corrected);
+    is_advice.then_some(Advice { reason: reason.into(), line: Some(corrected) })
+}
+
+/// Advises on the header of a table inside one that is written in braces, which nothing can extend.
+fn extended_inline_table(line: &str, text: &str) -> Option<Advice> {
+    let path = line.strip_prefix('[')?.split(']').next()?.trim();
+    let (outer, _) = path.rsplit_once('.')?;
+    let name = outer.rsplit('.').next()?.trim();
+    let is_inline = |line: &&str| {
+        let entry = line.trim().strip_prefix(name).map(str::trim_start);
+        entry
+            .and_then(|rest| rest.strip_prefix('='))
+            .is_some_and(|value| value.trim_start().starts_with('{'))
+    };
+    let inline = text.lines().find(is_inline)?.trim();
+    let reason = format!(
+        "a table in braces cannot be extended: in place of `{name} = {{ … }}`, write [{outer}] and below it one line \
+         for each of its keys"
+    );
+    accepts(inline).then(|| Advice { reason: reason.into(), line: None })
 }
 
 /// Corrects a key with its value.
@@ -176,9 +198,9 @@ mod tests {
     #[track_caller]
     fn check(line: &str, expected: &str) {
         let text = format!("[[rule]]\nname = \"a\"\n{line}\nkeep = true\n");
-        let at = text.find(line).expect("the line") + line.len() / 2;
+        let at = text.rfind(line).expect("the line") + line.len() / 2;
         let advice = advise(&text, at).unwrap_or_else(|| panic!("{line}"));
-        assert_eq!(advice.line.as_deref().unwrap_or(advice.reason), expected, "{line}");
+        assert_eq!(advice.line.as_deref().unwrap_or(&advice.reason), expected, "{line}");
         if let Some(corrected) = &advice.line {
             assert!(accepts(corrected), "{corrected}");
         }
@@ -224,6 +246,22 @@ mod tests {
             "agent\u{a0}= \"agent_1\"",
             "the line contains a no-break space; type its spaces again",
         );
+    }
+
+    #[test]
+    fn a_table_in_braces_is_written_with_a_header_of_its_own() {
+        let text = "[agents]\ndesk = { vapi = \"1\" }\n\n[agents.desk.openai]\nmodel = \"m\"\n";
+        assert!(!accepts(text));
+        let at = text.find("[agents.desk").expect("the header");
+        let advice = advise(text, at).expect("advice");
+        assert_eq!(
+            advice.reason,
+            "a table in braces cannot be extended: in place of `desk = { … }`, write [agents.desk] and below it one \
+             line for each of its keys"
+        );
+        assert!(accepts(&text.replace("desk = { vapi = \"1\" }", "[agents.desk]\nvapi = \"1\"")));
+        // No advice is better than the line as it is.
+        assert_eq!(advise("[a.b]\n[a.b]\n", 6), None);
     }
 
     #[test]

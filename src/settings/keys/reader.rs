@@ -73,7 +73,7 @@ pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
         let message = format!("invalid TOML: {}", error.message());
         let start = location.span.start;
         // The value can be a secret.
-        let help = toml_advice::advise(&file.text, start).map(|advice| advice.reason.to_owned());
+        let help = toml_advice::advise(&file.text, start).map(|advice| advice.reason.into_owned());
         report.error("syntax", Some(location), message).hide_line().maybe_help(help);
     }
     if !errors.is_empty() {
