@@ -150,6 +150,11 @@ impl Verified {
         }
     }
 
+    /// Returns whether the request arrived on the path of events.
+    pub fn is_on_events_path(&self) -> bool {
+        self.head.uri.path().starts_with("/events/")
+    }
+
     /// Returns the media type of the body in lower case and without parameters: `application/json`.
     pub fn content_type(&self) -> Option<String> {
         media_type(&self.head.headers)
@@ -189,7 +194,8 @@ pub enum AuthMethod {
     Signed(&'static str),
     /// By a secret that it carries, of this kind: `bearer`.
     SharedSecret(&'static str),
-    /// By its URL token or client address alone: it contained nothing that could be signed.
+    /// By its URL token or client address alone: it contained nothing that could be signed, or no signature where
+    /// none is needed.
     SecondFactor,
     /// Not authenticated, but accepted in observe mode; the reason for which it would be refused.
     Observed(AuthError),
@@ -202,6 +208,8 @@ pub enum AuthMethod {
 pub enum Mode {
     /// Refuse them.
     Required,
+    /// Refuse them, but accept a request without a signature if a second factor proves it.
+    WhenPresent,
     /// Answer them, and count them as requests that would have been refused.
     Observe,
     /// Ignore signatures; a second factor still applies.
@@ -338,7 +346,7 @@ pub fn authenticate(
     let (method, scope) = match (result, policy.mode) {
         (Ok(accepted), _) => accepted,
         (Err(reason), Mode::Observe) => (AuthMethod::Observed(reason), SignatureScope::Nothing),
-        (Err(reason), Mode::Required | Mode::Off) => return Err(reason),
+        (Err(reason), Mode::Required | Mode::WhenPresent | Mode::Off) => return Err(reason),
     };
     let (call_id, signed_at) = match scope {
         SignatureScope::Body { signed_at, .. } => (None, signed_at),
@@ -359,10 +367,13 @@ pub fn check_head(head: &RequestHead, policy: &Policy, now: Timestamp) -> Result
     match policy.mode {
         Mode::Observe => Ok(()),
         Mode::Off => check_second_factor(head, policy, &policy.secrets.load()),
-        Mode::Required => {
+        Mode::Required | Mode::WhenPresent => {
             let secrets = policy.secrets.load();
             check_second_factor(head, policy, &secrets)?;
-            policy.scheme.check_head(head, &policy.inputs(&secrets, now))
+            match policy.scheme.check_head(head, &policy.inputs(&secrets, now)) {
+                Err(AuthError::Missing) if policy.mode == Mode::WhenPresent => Ok(()),
+                result => result,
+            }
         }
     }
 }
@@ -392,7 +403,10 @@ fn check_signature(
     if policy.mode == Mode::Off {
         return Ok((AuthMethod::Off, SignatureScope::Nothing));
     }
-    let scope = policy.scheme.verify(request, &policy.inputs(secrets, now))?;
+    let scope = match policy.scheme.verify(request, &policy.inputs(secrets, now)) {
+        Err(AuthError::Missing) if policy.mode == Mode::WhenPresent => SignatureScope::Nothing,
+        result => result?,
+    };
     let method = match scope {
         SignatureScope::Body { header, .. } | SignatureScope::CallId { header, .. } => {
             AuthMethod::Signed(header)

@@ -95,6 +95,10 @@ impl Scheme for AllScheme {
         self.0.iter().any(|scheme| scheme.covers_url())
     }
 
+    fn is_compound(&self) -> bool {
+        true
+    }
+
     fn challenge(&self) -> Option<&'static str> {
         self.0.iter().find_map(|scheme| scheme.challenge())
     }

@@ -78,6 +78,11 @@ pub trait Scheme: Send + Sync {
         true
     }
 
+    /// Returns whether a request has several signatures.
+    fn is_compound(&self) -> bool {
+        false
+    }
+
     /// Returns the `WWW-Authenticate` header of a refusal, for schemes of HTTP itself.
     fn challenge(&self) -> Option<&'static str> {
         None

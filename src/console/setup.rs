@@ -342,6 +342,9 @@ fn proof(policy: &Policy) -> &'static str {
     let Coverage { body, query, time } = policy.scheme.coverage();
     match (policy.mode, body || query, time) {
         (Mode::Off, _, _) => "nothing: signatures are not checked",
+        (Mode::WhenPresent, ..) => {
+            "the sender of a request with a signature; the others need the second factor alone"
+        }
         (Mode::Observe, _, _) => "nothing yet: requests that fail are answered, and counted",
         (Mode::Required, _, _) if !policy.scheme.has_keys() => "nothing: there is no signature",
         (Mode::Required, true, true) => "the sender, the content and the time",

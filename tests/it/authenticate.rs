@@ -267,6 +267,38 @@ async fn synthflow_without_a_call_id_needs_a_second_factor() {
     assert_eq!(answer.status, StatusCode::OK);
 }
 
+/// Synthflow sends the webhooks of subaccounts without a signature.
+#[tokio::test]
+async fn a_signature_may_be_missing_beside_a_second_factor_but_not_wrong() {
+    let settings = "[sources.synthflow]\nplatform = \"synthflow\"\nsecrets = [\"env:SYNTHFLOW_SECRET\"]\n\
+                    url_token = \"env:URL_TOKEN\"\nauth = \"when-present\"\n";
+    let event = r#"{"status":"completed","call":{"call_id":"c1"}}"#;
+    let path = format!("/events/synthflow/{}", URL_TOKEN);
+    let (_, valid) = sign("synthflow", event.as_bytes(), NOW_MS, SYNTHFLOW_SECRET);
+    let (_, wrong) = sign("synthflow", event.as_bytes(), NOW_MS, "another-secret-0123456789");
+    for (path, signature, status) in [
+        (&*path, None, StatusCode::OK),
+        (&*path, Some(&valid), StatusCode::OK),
+        (&*path, Some(&wrong), StatusCode::UNAUTHORIZED),
+        (&*path, Some(&"?".to_owned()), StatusCode::UNAUTHORIZED),
+        ("/events/synthflow/wrong-token", None, StatusCode::UNAUTHORIZED),
+    ] {
+        for (auth, unsigned) in
+            [("when-present", StatusCode::OK), ("required", StatusCode::UNAUTHORIZED)]
+        {
+            let app = app(&settings.replace("when-present", auth), app::RULES);
+            let mut request = post(path, event.as_bytes());
+            if let Some(signature) = signature {
+                let header = signature.parse().unwrap();
+                request.headers_mut().insert("synthflow-signature", header);
+            }
+            let expected =
+                if signature.is_none() && status == StatusCode::OK { unsigned } else { status };
+            assert_eq!(app.send(request).await.status, expected, "{auth} {path} {signature:?}");
+        }
+    }
+}
+
 #[test]
 fn synthflows_dialect_finds_the_call_id_that_was_verified() {
     let dialect = dialect::by_name("synthflow").unwrap();

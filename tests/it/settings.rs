@@ -2091,6 +2091,18 @@ fn auth_off_requires_a_second_factor() {
 }
 
 #[test]
+fn a_missing_signature_requires_a_second_factor_and_one_signature() {
+    let bare = format!("{SOURCE}auth = \"when-present\"\n");
+    rejects(&bare, Purpose::Serve, "unauthenticated-source");
+    let with_token = accepts(&format!("{bare}url_token = \"env:URL_TOKEN\"\n"), Purpose::Serve);
+    assert_eq!(with_token.sources[0].policy.mode, Mode::WhenPresent);
+    let several = "[sources.retell]\nplatform = \"retell\"\nauth = \"when-present\"\n\
+                   secrets = \"env:RETELL_API_KEY\"\nallow_from = \"10.0.0.0/8\"\n\
+                   signature = { all = [{ kind = \"retell\" }, { kind = \"bearer\", secrets = \"env:RETELL_API_KEY\" }] }\n";
+    rejects(several, Purpose::Serve, "bad-value");
+}
+
+#[test]
 fn a_missing_url_token_is_not_a_second_factor() {
     let off =
         "[sources.retell]\nplatform = \"retell\"\nauth = \"off\"\nurl_token = \"env:NOT_SET\"\n";

@@ -346,14 +346,26 @@ impl SettingsReader<'_> {
             );
             return;
         }
+        if policy.mode == Mode::WhenPresent && policy.scheme.is_compound() {
+            let message = format!(
+                "source `{name}`: auth = \"when-present\" does not go with several signatures: a request could leave \
+                 out one of them"
+            );
+            self.error("bad-value", &section.path_to("auth"), message)
+                .help("write auth = \"required\", or a signature of one kind");
+            return;
+        }
         // A second factor that is set but invalid has been reported.
         if section.has("url_token") || section.has("allow_from") {
             return;
         }
-        if policy.mode == Mode::Off || !policy.scheme.has_keys() {
-            let cause =
-                if policy.mode == Mode::Off { "auth = \"off\"" } else { "the signature `none`" };
-            let alternative = if policy.mode == Mode::Off { ", or auth = \"observe\"" } else { "" };
+        let (cause, alternative) = match policy.mode {
+            Mode::Off => (Some("auth = \"off\""), ", or auth = \"observe\""),
+            Mode::WhenPresent => (Some("auth = \"when-present\""), ", or auth = \"required\""),
+            Mode::Required | Mode::Observe => (None, ""),
+        };
+        let has_no_keys = !policy.scheme.has_keys();
+        if let Some(cause) = cause.or(has_no_keys.then_some("the signature `none`")) {
             let message = format!("source `{name}`: {cause} accepts requests from anyone");
             self.error("unauthenticated-source", &section.path, message)
                 .help(format!("set url_token or allow_from as well{alternative}"));

@@ -304,9 +304,15 @@ impl Choice for LogFormat {
         &[("json", LogFormat::Json), ("pretty", LogFormat::Pretty)];
 }
 
+const WHEN_PRESENT: &str = "when-present";
+
 impl Choice for Mode {
-    const WORDS: &'static [(&'static str, Mode)] =
-        &[("required", Mode::Required), ("observe", Mode::Observe), ("off", Mode::Off)];
+    const WORDS: &'static [(&'static str, Mode)] = &[
+        ("required", Mode::Required),
+        (WHEN_PRESENT, Mode::WhenPresent),
+        ("observe", Mode::Observe),
+        ("off", Mode::Off),
+    ];
 }
 
 fn strings() -> Value {
