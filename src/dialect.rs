@@ -26,12 +26,15 @@ use serde_json::Value;
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
-use crate::domain::capabilities::{Capabilities, Profile, Timing, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, CarriedAdditions, Profile, Timing, VariableLimits,
+};
 use crate::domain::decision::{Decision, LeftOut, LeftOutReason, SelectedAgent, Variable};
 use crate::domain::effect::{Effect, PlatformApi};
 use crate::domain::json;
 use crate::domain::json::InvalidJson;
 use crate::domain::party::{NumberFormat, Party};
+use crate::domain::transfer::TransferTarget;
 
 pub use crate::domain::event::Event;
 pub use generic::GenericDialect;
@@ -155,6 +158,11 @@ pub trait Dialect: Send + Sync {
         "{}"
     }
 
+    /// Returns the part of a request that has its fields: the body, or the query of a GET request.
+    fn content<'r>(&self, request: &'r Verified) -> &'r [u8] {
+        request.content()
+    }
+
     /// Returns which values of an event are never recorded, neither in its body nor in its columns: the
     /// operator's credentials, and recordings. `None` if all are.
     fn unrecorded(&self) -> Option<json::IsRemoved> {
@@ -177,6 +185,36 @@ pub trait Dialect: Send + Sync {
 
     /// Returns the channels on which the platform sends requests.
     fn channels(&self) -> &'static [Channel];
+
+    /// Returns which of the additions that replies carry beside an agent they carry beside the one with this id.
+    fn carried_with(&self, _id: &str, carried: CarriedAdditions) -> CarriedAdditions {
+        carried
+    }
+
+    /// Returns whether the platform accepts a variable of this name.
+    fn accepts_variable_name(&self, name: &str) -> bool {
+        !self.capabilities().variable_limits.reserves(name)
+    }
+
+    /// Returns whether a reply that transfers a call to this target carries SIP headers.
+    fn carries_headers_to(&self, _: &TransferTarget) -> bool {
+        self.capabilities().transfer.has_sip_headers()
+    }
+
+    /// Returns whether requests about calls can have the caller's number.
+    fn sends_caller(&self) -> bool {
+        true
+    }
+
+    /// Returns whether requests about calls can have the called number.
+    fn sends_called_number(&self) -> bool {
+        true
+    }
+
+    /// Returns whether requests about calls can have SIP headers of the call.
+    fn sends_sip_headers(&self) -> bool {
+        false
+    }
 
     /// Returns whether requests about calls can have the platform's id of the called number, `number_id`.
     fn sends_number_id(&self) -> bool {
@@ -226,14 +264,44 @@ pub trait Dialect: Send + Sync {
 
 /// A key of a session that a rule table is checked for. Sessions may have further keys.
 pub struct SessionKey {
-    /// Name.
-    pub name: &'static str,
-    /// Every session has it.
-    pub required: bool,
+    /// Names on the way to the value: `audio.output.voice`.
+    pub path: &'static str,
+    /// Which sessions have it.
+    pub presence: Presence,
     /// Returns whether a value has the right form.
     pub accepts: fn(&Value) -> bool,
     /// Advice on the right form.
     pub form: &'static str,
+}
+
+/// Which sessions have a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// All.
+    Required,
+    /// Some.
+    Optional,
+    /// None: the platform refuses it.
+    Refused,
+}
+
+impl SessionKey {
+    const fn optional(
+        path: &'static str,
+        accepts: fn(&Value) -> bool,
+        form: &'static str,
+    ) -> SessionKey {
+        SessionKey { path, presence: Presence::Optional, accepts, form }
+    }
+
+    const fn refused(path: &'static str, form: &'static str) -> SessionKey {
+        SessionKey { path, presence: Presence::Refused, accepts: |_| false, form }
+    }
+
+    /// Returns the names on the way to the value.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.path.split('.')
+    }
 }
 
 /// Circumstances of a reply besides the decision.
@@ -374,6 +442,36 @@ impl Reply {
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
+}
+
+/// Removes from the fields of a call what requests of this platform never have. Returns the names of what it removed,
+/// as rules have them.
+pub fn remove_unsent(dialect: &dyn Dialect, fields: &mut Fields<'_>) -> Vec<String> {
+    let mut removed = Vec::new();
+    for (name, is_sent, party) in [
+        ("from", dialect.sends_caller(), &mut fields.from),
+        ("to", dialect.sends_called_number(), &mut fields.to),
+    ] {
+        if !is_sent && *party != Party::Withheld {
+            *party = Party::Withheld;
+            removed.push(name.to_owned());
+        }
+    }
+    if !dialect.sends_number_id() && fields.number_id.take().is_some() {
+        removed.push("number_id".to_owned());
+    }
+    if !dialect.sends_sip_headers() {
+        removed.extend(fields.sip.drain(..).map(|(name, _)| format!("sip.{name}")));
+    }
+    let sent = dialect.attributes();
+    fields.attributes.retain(|(name, _)| {
+        let is_sent = sent.contains(&&**name);
+        if !is_sent {
+            removed.push(format!("attr.{name}"));
+        }
+        is_sent
+    });
+    removed
 }
 
 /// Splits variables into those that the platform accepts and those that a reply leaves out.

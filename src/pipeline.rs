@@ -512,7 +512,7 @@ impl Exchange<'_> {
             source: &source.name,
             platform: source.dialect.platform(),
             event,
-            body: &source.dialect.redact_body(self.request.content()),
+            body: &source.dialect.redact_body(source.dialect.content(self.request)),
         };
         // The request's own deadline is the same moment; the recorder reports it as an error.
         let deadline = context.received_at + source.reply_within;

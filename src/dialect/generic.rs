@@ -61,7 +61,7 @@ pub enum RequestFormat {
 pub struct RequestShape {
     /// Encoding.
     pub format: RequestFormat,
-    /// Requests that ask for a decision; `None` for all. The others are events.
+    /// Requests that ask for a decision; `None` for all but those on the path of events. The others are events.
     pub when: Option<FieldMatch>,
     /// Requests with which the platform checks the URL.
     pub probe: Option<FieldMatch>,
@@ -125,6 +125,30 @@ pub struct VariableShape {
     pub max_chars: Option<usize>,
     /// Beginnings of names that the platform reserves.
     pub reserved: Vec<Box<str>>,
+    /// Form of names.
+    pub names: VariableNames,
+}
+
+/// Form of the names of variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VariableNames {
+    /// Any text.
+    #[default]
+    Any,
+    /// A letter, then letters, digits and `_`; all of ASCII.
+    Identifiers,
+}
+
+impl VariableNames {
+    fn accept(self, name: &str) -> bool {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        match self {
+            VariableNames::Any => true,
+            VariableNames::Identifiers => {
+                name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(is_part)
+            }
+        }
+    }
 }
 
 impl GenericDialect {
@@ -151,7 +175,7 @@ impl GenericDialect {
         Ok(match self.request.format {
             RequestFormat::Json => RequestFields::Json(json::object(request.body())?),
             RequestFormat::Form | RequestFormat::Query => {
-                RequestFields::Form(Form::parse(request.content()))
+                RequestFields::Form(Form::parse(self.content(request)))
             }
         })
     }
@@ -223,7 +247,11 @@ impl Dialect for GenericDialect {
         if shape.probe.as_ref().is_some_and(|probe| probe.matches(&fields)) {
             return Ok(Incoming::Probe);
         }
-        if shape.when.as_ref().is_none_or(|when| when.matches(&fields)) {
+        let is_call = match &shape.when {
+            Some(when) => when.matches(&fields),
+            None => !request.is_on_events_path(),
+        };
+        if is_call {
             let call = self.call_fields(&fields, numbers);
             return Ok(Incoming::Inbound(Call::from_verified(
                 request,
@@ -259,6 +287,14 @@ impl Dialect for GenericDialect {
         &self.default_reply
     }
 
+    fn content<'r>(&self, request: &'r Verified) -> &'r [u8] {
+        match (self.request.format, request.query()) {
+            // Whatever the method: the settings demand a signature that covers the query.
+            (RequestFormat::Query, Some(query)) => query.as_bytes(),
+            _ => request.content(),
+        }
+    }
+
     fn redact_body<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
         match self.request.format {
             RequestFormat::Json => Cow::Borrowed(body),
@@ -286,6 +322,22 @@ impl Dialect for GenericDialect {
 
     fn channels(&self) -> &'static [Channel] {
         &[Channel::Call]
+    }
+
+    fn accepts_variable_name(&self, name: &str) -> bool {
+        self.variables.accepts_name(name)
+    }
+
+    fn sends_caller(&self) -> bool {
+        !self.request.from.is_empty()
+    }
+
+    fn sends_called_number(&self) -> bool {
+        !self.request.to.is_empty()
+    }
+
+    fn sends_sip_headers(&self) -> bool {
+        self.request.sip.is_some()
     }
 
     fn sends_number_id(&self) -> bool {
@@ -374,12 +426,12 @@ impl<'d> DecisionValues<'d> {
         let limits = &dialect.profile.capabilities.variable_limits;
         let (mut variables, mut left_out) =
             accepted_variables(&decision.additions().variables, limits);
-        if variables.iter().any(|variable| shape.reserves(variable)) {
-            let (reserved, accepted) =
-                variables.into_owned().into_iter().partition(|variable| shape.reserves(variable));
+        let is_accepted = |variable: &Variable<'_>| shape.accepts_name(variable.name);
+        if !variables.iter().all(is_accepted) {
+            let (accepted, refused): (Vec<_>, Vec<Variable<'_>>) =
+                variables.into_owned().into_iter().partition(is_accepted);
             variables = Cow::Owned(accepted);
-            let reserved: Vec<Variable<'_>> = reserved;
-            let names = reserved.iter().map(|variable| format!("variables.{}", variable.name));
+            let names = refused.iter().map(|variable| format!("variables.{}", variable.name));
             left_out.extend(names.map(not_accepted));
         }
         DecisionValues { decision, agent, shape, variables, left_out }
@@ -421,8 +473,10 @@ fn sip_status(reason: &str) -> u16 {
 }
 
 impl VariableShape {
-    fn reserves(&self, variable: &Variable<'_>) -> bool {
-        self.reserved.iter().any(|start| variable.name.starts_with(&**start))
+    /// Returns whether a variable can have this name.
+    fn accepts_name(&self, name: &str) -> bool {
+        let is_reserved = self.reserved.iter().any(|start| name.starts_with(&**start));
+        !is_reserved && self.names.accept(name)
     }
 
     fn value(&self, variables: &[Variable<'_>]) -> Value {

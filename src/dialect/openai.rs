@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Dialect, Event, Incoming, ParseError, RenderContext, Reply, SessionKey, wire_number};
+use super::{
+    Dialect, Event, Incoming, ParseError, Presence, RenderContext, Reply, SessionKey, wire_number,
+};
 use crate::authenticate::{Scheme, StandardWebhooksScheme, Verified};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{
@@ -25,6 +27,7 @@ use crate::domain::effect::{Effect, PlatformApi, path_segment};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::party::{NumberField, NumberFormat, Party};
+use crate::domain::session::SessionTemplate;
 use crate::domain::sip_address::select_party;
 
 /// The OpenAI dialect of one family of events.
@@ -136,39 +139,73 @@ impl Family {
     }
 }
 
-/// Keys of a session that both families have.
-const SESSION_KEYS: [SessionKey; 5] = [
-    SessionKey {
-        name: "model",
-        required: true,
-        accepts: is_non_empty_text,
-        form: "write the name of a model: model = \"gpt-realtime-2.1\"",
-    },
-    SessionKey {
-        name: "instructions",
-        required: false,
-        accepts: Value::is_string,
-        form: "write a text: instructions = \"You answer for ACME.\"",
-    },
-    SessionKey {
-        name: "prompt",
-        required: false,
-        accepts: |prompt| prompt.get("id").is_some_and(is_non_empty_text),
-        form: "write the id of a stored prompt: prompt = { id = \"pmpt_…\", version = \"2\" }",
-    },
-    SessionKey {
-        name: "audio",
-        required: false,
-        accepts: Value::is_object,
-        form: "write a table: audio = { output = { voice = \"marin\" } }",
-    },
-    SessionKey {
-        name: "tools",
-        required: false,
-        accepts: Value::is_array,
-        form: "write a list of tables: tools = [{ type = \"function\", name = \"…\" }]",
-    },
+const MODEL: SessionKey = SessionKey {
+    path: "model",
+    presence: Presence::Required,
+    accepts: is_non_empty_text,
+    form: "write the name of a model: model = \"gpt-realtime-2.1\"",
+};
+const INSTRUCTIONS: SessionKey = SessionKey::optional(
+    "instructions",
+    Value::is_string,
+    "write a text: instructions = \"You answer for ACME.\"",
+);
+const VOICE_FORM: &str = "write a table: audio = { output = { voice = \"marin\" } }";
+const AUDIO: SessionKey = SessionKey::optional("audio", Value::is_object, VOICE_FORM);
+const AUDIO_OUTPUT: SessionKey = SessionKey::optional("audio.output", Value::is_object, VOICE_FORM);
+const VOICE: SessionKey = SessionKey::optional(
+    "audio.output.voice",
+    // A voice of one's own is an object with its id.
+    |voice| is_non_empty_text(voice) || voice.is_object(),
+    VOICE_FORM,
+);
+const TOOLS: SessionKey = SessionKey::optional(
+    "tools",
+    |tools| tools.as_array().is_some_and(|tools| tools.iter().all(is_tool)),
+    "write a list of tables: tools = [{ type = \"function\", name = \"…\" }]",
+);
+const PROMPT_FORM: &str =
+    "write the id of a stored prompt: prompt = { id = \"pmpt_…\", version = \"2\" }";
+
+/// Keys of a session of the Realtime API.
+const REALTIME_KEYS: [SessionKey; 9] = [
+    MODEL,
+    INSTRUCTIONS,
+    SessionKey::optional(
+        "prompt",
+        |prompt| prompt.get("id").is_some_and(is_non_empty_text),
+        PROMPT_FORM,
+    ),
+    SessionKey::optional("prompt.version", is_non_empty_text, PROMPT_FORM),
+    SessionKey::optional(
+        "prompt.variables",
+        Value::is_object,
+        "write a table: prompt = { id = \"pmpt_…\", variables = { name = \"{{name}}\" } }",
+    ),
+    AUDIO,
+    AUDIO_OUTPUT,
+    VOICE,
+    TOOLS,
 ];
+
+/// Keys of a session of GPT-Live. It has no stored prompts, and chooses the format of audio itself.
+const LIVE_KEYS: [SessionKey; 8] = [
+    SessionKey { form: "write the name of a model: model = \"gpt-live-1\"", ..MODEL },
+    INSTRUCTIONS,
+    SessionKey::refused(
+        "prompt",
+        "remove it, and write `instructions`: GPT-Live has no stored prompts",
+    ),
+    AUDIO,
+    SessionKey::refused("audio.format", "remove it: GPT-Live chooses the format"),
+    AUDIO_OUTPUT,
+    VOICE,
+    TOOLS,
+];
+
+fn is_tool(tool: &Value) -> bool {
+    tool.get("type").is_some_and(is_non_empty_text)
+}
 
 fn is_non_empty_text(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.trim().is_empty())
@@ -271,12 +308,19 @@ impl Dialect for OpenAi {
         vec![NAME]
     }
 
+    fn sends_sip_headers(&self) -> bool {
+        true
+    }
+
     fn party_fields(&self) -> Option<[&'static str; 2]> {
         Some([FROM, TO])
     }
 
     fn session_keys(&self) -> Option<&'static [SessionKey]> {
-        Some(&SESSION_KEYS)
+        Some(match self.family {
+            Family::Realtime => &REALTIME_KEYS,
+            Family::Live => &LIVE_KEYS,
+        })
     }
 
     fn check_agent_id(&self, _: &str) -> Result<(), String> {
@@ -358,8 +402,12 @@ impl OpenAi {
             let found = additions.variables.iter().find(|variable| variable.name == name);
             found.map(|variable| &*variable.value)
         };
-        let mut session = agent.session.map(|session| session.fill(&value_of));
-        let session = session.get_or_insert_default();
+        // The agent's settings for this call are a part of the template, and have its variables.
+        let mut settings = agent.session.map(|own| own.settings().clone()).unwrap_or_default();
+        if let Some(changed) = &additions.agent_override {
+            settings.extend(changed.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        let mut session = SessionTemplate::new(settings).fill(&value_of);
         // A stored prompt has its own variables, in the only place of a session that has some.
         if let Some(Value::Object(prompt)) = session.get_mut("prompt")
             && !prompt.contains_key("variables")
@@ -370,10 +418,7 @@ impl OpenAi {
                 variables.map(|variable| (variable.name.to_owned(), json!(variable.value)));
             prompt.insert("variables".to_owned(), Value::Object(variables.collect()));
         }
-        if let Some(settings) = &additions.agent_override {
-            session.extend(settings.iter().map(|(name, value)| (name.clone(), value.clone())));
-        }
-        self.family.accept(std::mem::take(session))
+        self.family.accept(session)
     }
 }
 

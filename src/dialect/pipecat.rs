@@ -136,6 +136,10 @@ impl Dialect for Pipecat {
         &[Channel::Call]
     }
 
+    fn sends_sip_headers(&self) -> bool {
+        true
+    }
+
     fn attributes(&self) -> Vec<&str> {
         vec![DOMAIN]
     }

@@ -135,6 +135,10 @@ impl Dialect for Retell {
         &Channel::ALL
     }
 
+    fn sends_sip_headers(&self) -> bool {
+        true
+    }
+
     fn party_fields(&self) -> Option<[&'static str; 2]> {
         Some([FROM, TO])
     }

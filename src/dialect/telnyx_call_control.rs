@@ -138,6 +138,10 @@ impl Dialect for TelnyxCallControl {
         &[Channel::Call]
     }
 
+    fn sends_sip_headers(&self) -> bool {
+        true
+    }
+
     fn sends_number_id(&self) -> bool {
         true
     }

@@ -14,11 +14,14 @@ use std::sync::Arc;
 use super::{Dialect, Incoming, ParseError, RenderContext, Reply};
 use crate::authenticate::{Scheme, Verified};
 use crate::domain::call::{Channel, Fields};
-use crate::domain::capabilities::{Capabilities, Profile, Reject, Transfer, VariableLimits};
+use crate::domain::capabilities::{
+    Capabilities, CarriedAdditions, Profile, Reject, Transfer, VariableLimits,
+};
 use crate::domain::decision::Decision;
 use crate::domain::form::Form;
 use crate::domain::json;
 use crate::domain::party::NumberFormat;
+use crate::domain::transfer::TransferTarget;
 
 /// A platform that speaks TwiML, or its relative TeXML.
 pub(super) struct TwimlDialect {
@@ -120,6 +123,10 @@ impl Dialect for TwimlDialect {
         self.channels
     }
 
+    fn sends_sip_headers(&self) -> bool {
+        true
+    }
+
     fn attributes(&self) -> Vec<&str> {
         requests::attribute_names()
     }
@@ -137,6 +144,22 @@ impl Dialect for TwimlDialect {
             true => endpoint::FORM_WITH_ASSISTANTS,
             false => endpoint::FORM,
         }
+    }
+
+    /// An id that is no endpoint is reported on its own.
+    fn carried_with(&self, id: &str, carried: CarriedAdditions) -> CarriedAdditions {
+        let Ok(endpoint) = endpoint::Endpoint::parse(id, self.has_assistants) else {
+            return carried;
+        };
+        CarriedAdditions {
+            sip_headers: carried.sip_headers && endpoint.has_sip_headers(),
+            variables: carried.variables && endpoint.has_variables(),
+            ..carried
+        }
+    }
+
+    fn carries_headers_to(&self, target: &TransferTarget) -> bool {
+        matches!(target, TransferTarget::Sip(_))
     }
 
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {

@@ -24,7 +24,7 @@ use crate::authenticate::{HmacScheme, Layout, Scheme, SignedTime, TimeUnit, Veri
 use crate::domain::agent_id;
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::capabilities::{
-    Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
+    Capabilities, CarriedAdditions, Profile, Reject, Timing, Transfer, VariableLimits,
 };
 use crate::domain::decision::{Decision, Object, Outcome};
 use crate::domain::json;
@@ -221,6 +221,19 @@ impl Dialect for Vapi {
 
     fn agent_id_form(&self) -> &'static str {
         "the id of an assistant, `squad:ID` or `workflow:ID`"
+    }
+
+    fn carried_with(&self, id: &str, carried: CarriedAdditions) -> CarriedAdditions {
+        let (kind, _) = AgentKind::of(id);
+        CarriedAdditions {
+            greeting: carried.greeting && kind.can_greet(),
+            metadata: carried.metadata && kind.has_metadata(),
+            ..carried
+        }
+    }
+
+    fn carries_headers_to(&self, target: &TransferTarget) -> bool {
+        matches!(target, TransferTarget::Sip(_))
     }
 
     fn encode_request(&self, call: &Fields<'_>) -> Vec<u8> {

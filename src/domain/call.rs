@@ -170,6 +170,11 @@ impl Fields<'_> {
     }
 }
 
+/// Returns whether two names of SIP headers in lower case differ in a leading `x-` alone.
+pub(super) fn is_other_spelling(name: &str, other: &str) -> bool {
+    name.strip_prefix("x-") == Some(other) || other.strip_prefix("x-") == Some(name)
+}
+
 /// A call to decide. Only a dialect creates one from a [`Verified`] request; the exception,
 /// [`Call::synthetic`], is for explanations, tests and replays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,10 +266,14 @@ impl<'a> Call<'a> {
         self.fields.attributes.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
-    /// Returns the value of a SIP header: the last one if it is repeated. `name` is in lower case.
+    /// Returns the value of a SIP header: the last one if it is repeated. `name` is in lower case. Platforms pass on
+    /// `X-Tier` with or without its `X-`, so the other spelling counts if there is no header of that name.
     pub fn sip_header(&self, name: &str) -> Option<&str> {
-        let header = self.fields.sip.iter().rev().find(|(header, _)| header == name);
-        header.map(|(_, value)| value.as_ref())
+        let last = |is_meant: &dyn Fn(&str) -> bool| {
+            let header = self.fields.sip.iter().rev().find(|(header, _)| is_meant(header));
+            header.map(|(_, value)| value.as_ref())
+        };
+        last(&|header| header == name).or_else(|| last(&|header| is_other_spelling(header, name)))
     }
 
     /// Iterates over all SIP headers in the order of arrival.

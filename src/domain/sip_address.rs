@@ -1,5 +1,6 @@
 //! Numbers in SIP headers: who forwarded a call, and who a trunk says is calling.
 
+use super::call::{Call, is_other_spelling};
 use super::party::{NumberField, NumberFormat, ParsedParty, Party, without_display_name};
 
 /// Headers that name the number from which a call was forwarded, in the order of preference.
@@ -10,6 +11,18 @@ const HISTORY_INFO: &str = "history-info";
 /// Returns whether a header names the number from which a call was forwarded, in any case.
 pub fn is_forwarding_header(name: &str) -> bool {
     FORWARDING_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Attribute with the number from which a call was forwarded, on platforms that send it in a field of their own.
+pub const FORWARDED_FROM: &str = "forwarded_from";
+
+/// Returns the number from which a call was forwarded: the platform's own field, which its requests have as the
+/// attribute [`FORWARDED_FROM`], or else a SIP header.
+pub fn forwarding_number(call: &Call<'_>) -> Option<Party> {
+    let own = call.attribute(FORWARDED_FROM);
+    let own = own.map(|text| NumberFormat::default().parse(Some(text)).party);
+    let own = own.filter(|party| party.number().is_some());
+    own.or_else(|| forwarded_from(&call.sip_headers(), call.to()))
 }
 
 /// Returns the number from which a call to `called` was forwarded: the first number in `Diversion` (RFC
@@ -58,11 +71,14 @@ pub fn select_party<'h>(
 ) -> ParsedParty {
     let found = fields.iter().find_map(|field| match field {
         NumberField::Own => own.party.number().map(|_| own.clone()),
-        NumberField::Sip(wanted) => headers
-            .clone()
-            .filter(|(name, _)| **name == **wanted)
-            .last()
-            .and_then(|(_, value)| number_in(value, numbers)),
+        NumberField::Sip(wanted) => {
+            let last = |is_meant: &dyn Fn(&str) -> bool| {
+                let meant = headers.clone().filter(|(name, _)| is_meant(name));
+                meant.last().and_then(|(_, value)| number_in(value, numbers))
+            };
+            last(&|name| *name == **wanted)
+                .or_else(|| last(&|name| is_other_spelling(name, wanted)))
+        }
     });
     found.unwrap_or(own)
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{DEFAULTS, LogFormat, Wait};
 use crate::authenticate::{Algorithm, Encoding, KeyEncoding, Mode, TimeUnit};
-use crate::dialect::generic::RequestFormat;
+use crate::dialect::generic::{RequestFormat, VariableNames};
 use crate::domain::user::Role;
 use crate::schema::{TableSpec, toml_table};
 use platforms::{EmptyMembers, VariableForm};
@@ -233,8 +233,9 @@ toml_table! {
         /// References to the valid signing keys, several during a rotation:
         /// `["env:RETELL_API_KEY", "file:/run/secrets/old_key"]`. Required unless `auth = "off"`.
         secrets: SecretReferences,
-        /// `"required"`: requests that fail authentication are rejected. `"observe"`: all requests are
-        /// answered, and authentication failures are counted. `"off"`: signatures are not verified;
+        /// `"required"`: requests that fail authentication are rejected. `"when-present"`: so are those with a
+        /// wrong signature, but one without a signature needs the second factor alone; requires `url_token` or
+        /// `allow_from`. `"observe"`: all requests are answered, and authentication failures are counted. `"off"`: signatures are not verified;
         /// requires `url_token` or `allow_from`.
         auth: OneOf<Mode> = "required",
         /// Second factor: reference to a token, `"env:RETELL_URL_TOKEN"` or `"file:PATH"`. The URL
@@ -292,7 +293,7 @@ toml_table! {
         /// with a query.
         request: OneOf<RequestFormat> = "json",
         /// Requests that ask for a decision: `{ pointer = "/event", equals = "call.inbound" }`. The others are
-        /// events. Default: all requests ask.
+        /// events. Default: all requests ask, except those on the path of events.
         when: FieldMatches,
         /// Requests with which the platform checks the URL: `{ pointer = "/Test", equals = "test" }`.
         probe: FieldMatches,
@@ -369,6 +370,8 @@ toml_table! {
         max_chars: BoundedInteger<1, LIMIT>,
         /// Beginnings of names that the platform reserves: `["system__"]`.
         reserved: Texts,
+        /// Names that the platform accepts: `"any"`, or `"identifiers"`: a letter, then letters, digits and `_`.
+        names: OneOf<VariableNames> = "any",
     }
 }
 

@@ -236,6 +236,8 @@ fn calls_have_no_facts_but_those_that_their_dialect_announces() {
             let found = BTreeSet::from_iter(call.attributes().map(|(name, _)| name));
             assert!(found.is_subset(&announced), "{platform}: {found:?}");
             assert!(dialect.sends_number_id() || call.number_id().is_none(), "{platform}");
+            let has_headers = call.sip_headers().next().is_some();
+            assert!(dialect.sends_sip_headers() || !has_headers, "{platform}");
         }
         assert!(calls > 1, "{platform}");
     }

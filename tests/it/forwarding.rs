@@ -5,16 +5,17 @@ use axum::http::Request;
 use jiff::Timestamp;
 use serde_json::Value;
 use switchboard::dialect;
+use switchboard::dialect::Incoming;
 use switchboard::domain::call::{Call, Channel, Fields};
 use switchboard::domain::facts::Facts;
-use switchboard::domain::party::Party;
+use switchboard::domain::party::{NumberFormat, Party};
 use switchboard::rules::engine::decide_offline;
 use switchboard::rules::engine::explain::{Listed, explain};
 use switchboard::rules::{CheckContext, RuleSet};
 use tower::ServiceExt;
 
 use crate::rules::codes_of;
-use crate::support::app::{app, collect, parse_rules};
+use crate::support::app::{app, collect, parse_rules, verified};
 
 const SETTINGS: &str = r#"
 [sources.retell]
@@ -54,6 +55,34 @@ fn call(headers: &[(&'static str, &'static str)]) -> Call<'static> {
     let sip = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let fields = Fields { sip, ..Fields::unknown(Channel::Call) };
     Call::synthetic("retell", dialect::by_name("retell").unwrap().platform(), fields)
+}
+
+/// Twilio has a field of its own for the number, which counts before the headers.
+#[test]
+fn a_field_of_the_platform_names_the_forwarding_number() {
+    let table = table(&TABLE.replace("[lists.clients]\nfile = \"clients.csv\"\n", ""));
+    let facts = Facts::at(Timestamp::UNIX_EPOCH);
+    let twilio = dialect::by_name("twilio").unwrap();
+    for (form, rule) in [
+        ("ForwardedFrom=%2B12137770001", "forwarded by a client"),
+        (
+            "ForwardedFrom=%2B12137770001&SipHeader_Diversion=%3Csip%3A%2B12137770002%40h%3E",
+            "forwarded by a client",
+        ),
+        (
+            "ForwardedFrom=anonymous&SipHeader_Diversion=%3Csip%3A%2B12137770002%40h%3E",
+            "forwarded by others",
+        ),
+        ("ForwardedFrom=%2B12137770002", "forwarded by others"),
+        ("ForwardedFrom=", "everyone"),
+    ] {
+        let form = format!("CallSid=CA1&CallStatus=ringing&From=%2B12137771234&{form}");
+        let request = verified(twilio, form.clone().into());
+        let Ok(Incoming::Inbound(call)) = twilio.parse(&request, &NumberFormat::default()) else {
+            panic!("no call: {form}")
+        };
+        assert_eq!(decide_offline(&table, &call, &facts).rule(), Some(rule), "{form}");
+    }
 }
 
 #[test]

@@ -64,6 +64,16 @@ impl<'i> Endpoint<'i> {
         }
         Err("it is not an address that can take a call".to_owned())
     }
+
+    /// Returns whether a reply can carry SIP headers: only a SIP address has some.
+    pub(super) fn has_sip_headers(&self) -> bool {
+        matches!(self, Endpoint::Sip(_))
+    }
+
+    /// Returns whether a reply can carry variables: an assistant of the platform takes none.
+    pub(super) fn has_variables(&self) -> bool {
+        !matches!(self, Endpoint::Assistant(_))
+    }
 }
 
 /// Checks a URL that is sent as it is written. [`Url`] would repair some characters.

@@ -11,6 +11,23 @@ use crate::domain::event::Event;
 use crate::domain::form::Form;
 use crate::domain::party::NumberFormat;
 
+/// Fields that only callbacks about a call have, with the kinds of their events. The value is the status.
+const CALLBACKS: [(&str, &str); 4] = [
+    ("StreamEvent", "stream_status"),
+    ("TranscriptionEvent", "transcription_status"),
+    ("TranscriptionStatus", "transcription_status"),
+    // A conference has no status of a call.
+    ("StatusCallbackEvent", "conference_status"),
+];
+
+/// Kind of an event of which nothing else is known.
+const UNKNOWN: &str = "callback";
+
+/// Status of a call that waits for an answer.
+const RINGING: &str = "ringing";
+/// Status of a message that has arrived.
+const RECEIVED: &str = "received";
+
 /// Statuses with which a call ends.
 const ENDED: [&str; 5] = ["completed", "busy", "failed", "no-answer", "canceled"];
 
@@ -27,9 +44,35 @@ pub(super) fn parse<'a>(
     }
 }
 
+/// Returns an event about which nothing is known but its call, for a request on the path of events that is no new
+/// call or message. `None` for one that is.
+pub(super) fn parse_unknown<'a>(
+    form: &Form<'a>,
+    channel: Channel,
+    numbers: &NumberFormat,
+) -> Option<Event<'a>> {
+    let (call_id, status, new) = match channel {
+        Channel::Call => (form.text(CALL_ID), form.text("CallStatus"), RINGING),
+        Channel::Sms => {
+            let status = form.text("SmsStatus").or_else(|| form.text("MessageStatus"));
+            (message_id(form), status, RECEIVED)
+        }
+    };
+    if status.as_deref() == Some(new) {
+        return None;
+    }
+    Some(Event {
+        channel: Some(channel),
+        call_id,
+        event_timestamp_ms: timestamp_ms(form),
+        known: false,
+        ..with_status(UNKNOWN, status.unwrap_or_default(), form, numbers)
+    })
+}
+
 /// Parses the status of a message that was sent. A message that arrives has the status `received`.
 fn parse_message<'a>(form: &Form<'a>, numbers: &NumberFormat) -> Option<Event<'a>> {
-    let status = form.text("MessageStatus").filter(|status| status != "received")?;
+    let status = form.text("MessageStatus").filter(|status| status != RECEIVED)?;
     Some(Event {
         channel: Some(Channel::Sms),
         call_id: message_id(form),
@@ -82,9 +125,21 @@ fn kind_and_status<'a>(form: &Form<'a>) -> Option<(&'static str, Cow<'a, str>)> 
     if form.has("SessionId") && form.has("SessionDuration") {
         return Some(("connect_done", call_status.unwrap_or_default()));
     }
+    let Some(call_status) = call_status else { return without_call_status(form) };
+    // Telnyx has a status of its own for a call that has been answered.
+    let is_past = ENDED.contains(&&*call_status) || call_status == "answered";
     let is_callback = form.has("CallbackSource");
-    let status = call_status.filter(|status| is_callback || ENDED.contains(&&**status))?;
+    let status = Some(call_status).filter(|_| is_callback || is_past)?;
     Some(("call_status", status))
+}
+
+/// Returns the kind and the status of a callback that has no status of the call: that of a stream, a transcription or a
+/// conference, or what answered the call.
+fn without_call_status<'a>(form: &Form<'a>) -> Option<(&'static str, Cow<'a, str>)> {
+    let callbacks = CALLBACKS.iter().map(|(field, kind)| (*kind, form.text(field)));
+    let answered_by = ("answered_by", form.text("AnsweredBy"));
+    let found = callbacks.chain([answered_by]).find_map(|(kind, status)| Some((kind, status?)));
+    found.or_else(|| form.has("ConferenceSid").then(|| ("conference_status", Cow::default())))
 }
 
 fn with_status<'a>(
@@ -94,8 +149,13 @@ fn with_status<'a>(
     numbers: &NumberFormat,
 ) -> Event<'a> {
     let party = |names| first_text(form, names).map(|text| numbers.parse(Some(&text)).party);
+    let part = match form.text("SequenceNumber") {
+        // A conference, a stream and a transcription report the same status several times.
+        Some(number) if !form.has("CallStatus") => format!("{status} {number}").into(),
+        Some(_) | None => status.clone(),
+    };
     Event {
-        part: Some(status.clone()),
+        part: Some(part),
         from: party([FROM, "Caller"]),
         to: party([TO, "Called"]),
         status: Some(status),

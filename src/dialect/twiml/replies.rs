@@ -100,9 +100,11 @@ impl<'d> ReplyWriter<'d> {
         let Some(endpoint) = endpoint else {
             return self.document.empty("Reject", &[("reason", "busy")]);
         };
-        // Only an address of SIP has headers.
-        if !matches!(endpoint, Endpoint::Sip(_)) {
+        if !endpoint.has_sip_headers() {
             self.leave_out_headers();
+        }
+        if !endpoint.has_variables() {
+            self.leave_out_variables();
         }
         // Only this kind speaks the greeting itself.
         if !matches!(endpoint, Endpoint::Relay(_)) {
@@ -129,7 +131,6 @@ impl<'d> ReplyWriter<'d> {
                 self.document.start("Connect", &[]);
                 self.document.empty("AIAssistant", &[("id", id)]);
                 self.document.end("Connect");
-                self.leave_out_variables();
             }
         }
     }

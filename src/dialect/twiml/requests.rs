@@ -13,7 +13,7 @@ use crate::domain::form;
 use crate::domain::form::Form;
 use crate::domain::json;
 use crate::domain::party::{NumberFormat, Party};
-use crate::domain::sip_address::select_party;
+use crate::domain::sip_address::{FORWARDED_FROM, select_party};
 
 use super::events;
 use super::fields::{CALL_ID, FROM, MESSAGE_IDS, TO, first_text, message_id};
@@ -34,7 +34,7 @@ const ATTRIBUTES: [(&str, &str); 16] = [
     ("ToZip", "to_zip"),
     ("ToCountry", "to_country"),
     ("CallerName", "caller_name"),
-    ("ForwardedFrom", "forwarded_from"),
+    ("ForwardedFrom", FORWARDED_FROM),
     ("StirVerstat", "stir_verstat"),
     ("ShakenStirAttestation", "shaken_stir_attestation"),
     ("ParentCallSid", "parent_call_sid"),
@@ -66,6 +66,11 @@ pub(super) fn parse<'a>(
     let has_message = channels.contains(&Channel::Sms) && message_id(&form).is_some();
     let channel = if has_message { Channel::Sms } else { Channel::Call };
     if let Some(event) = events::parse(&form, channel, numbers) {
+        return Ok(Incoming::Event(Box::new(event)));
+    }
+    if request.is_on_events_path()
+        && let Some(event) = events::parse_unknown(&form, channel, numbers)
+    {
         return Ok(Incoming::Event(Box::new(event)));
     }
     if !has_message && !OF_A_CALL.iter().any(|name| form.has(name)) {

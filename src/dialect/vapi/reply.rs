@@ -34,10 +34,19 @@ impl AgentKind {
         }
         (ASSISTANT, id)
     }
+
+    /// Returns whether a reply can set the first message: that of a squad would be the one of each of its members.
+    pub(super) fn can_greet(&self) -> bool {
+        self.id_key == ASSISTANT.id_key
+    }
+
+    /// Returns whether a reply can carry metadata: a workflow takes variables alone.
+    pub(super) fn has_metadata(&self) -> bool {
+        self.id_key != WORKFLOW.id_key
+    }
 }
 
-/// Builds the reply that selects an agent. A workflow takes variables alone, and the first message of a squad
-/// would be that of each of its members.
+/// Builds the reply that selects an agent.
 pub(super) fn select_agent(
     agent: &SelectedAgent<'_>,
     additions: &Additions<'_>,
@@ -51,7 +60,7 @@ pub(super) fn select_agent(
         .map(|variable| (variable.name.to_owned(), json!(variable.value)))
         .collect();
     let mut metadata = additions.metadata.as_deref().cloned().unwrap_or_default();
-    if kind.id_key == WORKFLOW.id_key {
+    if !kind.has_metadata() {
         values.extend(metadata.shift_remove_entry(RECORD_ID_KEY));
         if !metadata.is_empty() {
             left_out.push(not_accepted("metadata".to_owned()));
@@ -61,7 +70,7 @@ pub(super) fn select_agent(
     merge(&mut overrides, "variableValues", values);
     merge(&mut overrides, "metadata", metadata);
     match &additions.say {
-        Some(say) if kind.id_key == ASSISTANT.id_key => {
+        Some(say) if kind.can_greet() => {
             overrides.insert("firstMessage".to_owned(), say.as_ref().into());
         }
         Some(_) => left_out.push(not_accepted("say".to_owned())),

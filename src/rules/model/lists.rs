@@ -154,10 +154,10 @@ impl<'c> ResolvedCall<'c> {
         ResolvedCall { call, from, to, forwarded_from: OnceCell::new(), lists }
     }
 
-    /// Returns the number from which the call was forwarded, if a SIP header tells it.
+    /// Returns the number from which the call was forwarded, if the platform or a SIP header tells it.
     pub fn forwarded_from(&self) -> Option<&ResolvedParty<'static>> {
         let resolve = || {
-            let party = sip_address::forwarded_from(&self.call.sip_headers(), self.call.to())?;
+            let party = sip_address::forwarding_number(self.call)?;
             let rows = self.lists.rows_of(&party);
             Some(ResolvedParty { rows, ..ResolvedParty::new(Cow::Owned(party)) })
         };

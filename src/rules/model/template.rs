@@ -308,6 +308,15 @@ impl Template {
         self.0.iter().map(bytes).sum()
     }
 
+    /// Returns the size of the text without any placeholder, in characters.
+    pub(crate) fn literal_chars(&self) -> usize {
+        let chars = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => text.chars().count(),
+            TemplatePart::Placeholder { .. } => 0,
+        };
+        self.0.iter().map(chars).sum()
+    }
+
     /// Renders the template into at most `max_bytes`.
     ///
     /// # Errors

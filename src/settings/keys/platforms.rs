@@ -10,7 +10,8 @@ use super::{FieldMatchKeys, PlatformKeys, ReplyKeys, VariableKeys};
 use crate::authenticate::NoScheme;
 use crate::dialect::generic::{
     FieldMatch, GenericDialect, InvalidReplyTemplate, Placeholder, Pointer, ReplyTemplate,
-    ReplyTemplates, RequestFormat, RequestShape, TemplateOutcome, UnfitTemplate, VariableShape,
+    ReplyTemplates, RequestFormat, RequestShape, TemplateOutcome, UnfitTemplate, VariableNames,
+    VariableShape,
 };
 use crate::domain::call::Platform;
 use crate::domain::capabilities::Timing;
@@ -58,6 +59,11 @@ pub(crate) enum VariableForm {
 impl Choice for EmptyMembers {
     const WORDS: &'static [(&'static str, EmptyMembers)] =
         &[("keep", EmptyMembers::Keep), ("drop", EmptyMembers::Drop)];
+}
+
+impl Choice for VariableNames {
+    const WORDS: &'static [(&'static str, VariableNames)] =
+        &[("any", VariableNames::Any), ("identifiers", VariableNames::Identifiers)];
 }
 
 impl Choice for VariableForm {
@@ -357,6 +363,7 @@ impl SettingsTable for VariableKeys {
             max_count: self.max,
             max_chars: self.max_chars,
             reserved: self.reserved.into_iter().map(Into::into).collect(),
+            names: self.names?,
         })
     }
 }

@@ -148,6 +148,19 @@ fn only_what_has_happened_is_an_event() {
     check("CallSid=CA1&CallStatus=in-progress&SessionId=VX1&SessionStatus=ended", "connect_done");
     check("CallSid=CA1&CallStatus=in-progress&DialCallStatus=busy", "dial_done");
     check("CallSid=CA1&RecordingSid=RE1&RecordingStatus=completed", "recording_status");
+    // The other callbacks, which have no status of the call.
+    check("CallSid=CA1&AnsweredBy=machine_start&MachineDetectionDuration=3", "answered_by");
+    check("CallSid=CA1&CallStatus=in-progress&AnsweredBy=human", "call");
+    check("CallSid=CA1&StreamSid=MZ1&StreamEvent=stream-stopped", "stream_status");
+    check("CallSid=CA1&TranscriptionSid=GT1&TranscriptionEvent=x", "transcription_status");
+    check("CallSid=CA1&TranscriptionStatus=completed", "transcription_status");
+    check("ConferenceSid=CF1&StatusCallbackEvent=conference-end", "conference_status");
+    check(
+        "ConferenceSid=CF1&CallSid=CA1&StatusCallbackEvent=participant-join",
+        "conference_status",
+    );
+    check("ConferenceSid=CF1", "conference_status");
+    check("CallSid=CA1&CallStatus=answered", "call_status");
     check("MessageSid=SM1&SmsStatus=received&Body=Hi", "sms");
     check("SmsSid=SM1&Body=", "sms");
     check("MessageSid=SM1&SmsStatus=delivered&MessageStatus=delivered", "message_status");

@@ -212,6 +212,30 @@ async fn status_callbacks_are_acknowledged() {
     check(&app.send(signed(&app, "twilio", &Method::GET, target, "")).await, NOTHING);
 }
 
+/// Everything on the path of events that is no new call is an event, whatever the platform invents.
+#[tokio::test]
+async fn the_path_of_events_decides_nothing_but_new_calls() {
+    for platform in super::PLATFORMS {
+        let app = service(platform);
+        for body in [
+            "CallSid=CA1&From=%2B441632960123&To=%2B15005550006&Invented=1",
+            "CallSid=CA1&CallStatus=in-progress&From=%2B441632960123",
+            "Invented=1",
+        ] {
+            check(&post(&app, platform, "events", body).await, NOTHING);
+        }
+        let metrics = app.metrics().await;
+        let counted = format!(
+            r#"switchboard_requests_total{{source="{platform}",kind="event",outcome="unknown_event",status="200"}} 3"#
+        );
+        assert!(metrics.contains(&counted), "{metrics}");
+        let answer = post(&app, platform, "events", CALL).await;
+        assert_ne!(&answer.body[..], NOTHING.as_bytes(), "{platform}");
+    }
+    let app = service("twilio");
+    check(&post(&app, "twilio", "events", "MessageSid=SM1&SmsStatus=teleported").await, NOTHING);
+}
+
 /// A probe must not hang up: to the platform, the reply is that to a call.
 #[tokio::test]
 async fn an_empty_request_gets_the_fallback_agent() {
