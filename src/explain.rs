@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::authenticate::{Mode, Policy, RequestHead, Unverified, Verified, authenticate};
 use crate::diagnostics;
-use crate::dialect::{Incoming, Reply};
+use crate::dialect::{Incoming, Reply, remove_unsent};
 use crate::domain::call::{Call, Channel, Fields, Platform};
 use crate::domain::decision::{Decision, Outcome};
 use crate::domain::effect::Effect;
@@ -50,6 +50,10 @@ pub struct Question<'q> {
 pub struct Explained<'q> {
     question: Question<'q>,
     table: &'q RuleSet,
+    /// Fields of the call, as its source sends them.
+    fields: Fields<'q>,
+    /// Facts that the question has and the source never sends.
+    unsent: Vec<String>,
     explanation: Explanation<'q>,
     lookups: Vec<ExplainedLookup>,
     replies: Vec<ReplyPreview<'q>>,
@@ -83,22 +87,26 @@ pub fn explain_call<'q>(
     sources: impl Iterator<Item = &'q Source>,
     question: Question<'q>,
 ) -> Result<Explained<'q>, IndexMismatch> {
-    let Question { source, fields, facts, listed } = question;
-    let call = Call::synthetic(&source.name, source.dialect.platform(), fields.clone());
+    let Question { source, fields: given, facts, listed } = question;
+    let mut own_fields = given.clone();
+    let unsent = remove_unsent(&*source.dialect, &mut own_fields);
+    let call = Call::synthetic(&source.name, source.dialect.platform(), own_fields.clone());
     let explanation = explain(table, &call, facts, listed)?;
     let lookups = explained_lookups(table, &call, facts);
     let mut replies: Vec<ReplyPreview<'_>> = Vec::new();
     for source in std::iter::once(source).chain(sources) {
         let platform = source.dialect.platform();
-        let has_channel = source.dialect.channels().contains(&fields.channel);
+        let has_channel = source.dialect.channels().contains(&given.channel);
         if replies.iter().any(|reply| reply.platform == platform) || !has_channel {
             continue;
         }
+        let mut fields = given.clone();
+        remove_unsent(&*source.dialect, &mut fields);
         let call = Call::synthetic(&source.name, platform, fields.clone());
         let decision = decide_offline(table, &call, facts);
         let decision = source.with_variables_of_stand_in(table, decision);
         let reply = source.render(table, call.channel(), Some(&call), &decision);
-        let effects = effects_of(source, table, fields, &decision);
+        let effects = effects_of(source, table, &fields, &decision);
         replies.push(ReplyPreview {
             source: &source.name,
             platform,
@@ -107,7 +115,16 @@ pub fn explain_call<'q>(
             effects,
         });
     }
-    Ok(Explained { question, table, explanation, lookups, replies, is_recorded: false })
+    Ok(Explained {
+        question,
+        table,
+        fields: own_fields,
+        unsent,
+        explanation,
+        lookups,
+        replies,
+        is_recorded: false,
+    })
 }
 
 /// Returns the requests that would carry out a decision. A call that did not arrive has no id, and none of the
@@ -283,6 +300,9 @@ impl Explained<'_> {
             left_out.extend(own.into_iter().flatten().map(left_out_json));
         }
         json["replies"] = Value::Object(replies);
+        if !self.unsent.is_empty() {
+            json["not_sent"] = json!(self.unsent);
+        }
         let with_effects = self.replies.iter().filter(|preview| !preview.effects.is_empty());
         let effects: Map<String, Value> = with_effects
             .map(|preview| {
@@ -297,7 +317,7 @@ impl Explained<'_> {
 
     /// Returns a `[[test]]` that expects this decision.
     pub fn as_test(&self) -> String {
-        let fields = self.question.fields;
+        let fields = &self.fields;
         let (from, to) = (as_party(&fields.from), as_party(&fields.to));
         let mut test =
             format!("[[test]]\nname = {}\n", quote(&format!("call from {from} to {to}")));
@@ -342,9 +362,9 @@ impl Explained<'_> {
     /// Returns the decision that the test leads to. A test without a `history` is about a caller without
     /// earlier calls, where an explanation may know nothing about them.
     fn decision_of_test(&self) -> Decision<'_> {
-        let Question { source, fields, facts, .. } = self.question;
+        let Question { source, facts, .. } = self.question;
         // A test has no agent of the platform.
-        let fields = Fields { agent: None, agent_version: None, ..Fields::clone(fields) };
+        let fields = Fields { agent: None, agent_version: None, ..self.fields.clone() };
         let call = Call::synthetic(&source.name, source.dialect.platform(), fields);
         let mut of_test = Facts::at(facts.at);
         for (id, answer) in facts.lookups.iter().filter(|(_, answer)| answer.has_value()) {
@@ -416,6 +436,16 @@ impl Explained<'_> {
 impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.explanation.fmt(f)?;
+        if !self.unsent.is_empty() {
+            let (source, platform) =
+                (self.question.source, self.question.source.dialect.platform());
+            let names = self.unsent.join(", ");
+            writeln!(
+                f,
+                "\nsource {} ({platform}) never sends {names}: decided without",
+                source.name
+            )?;
+        }
         for lookup in &self.lookups {
             lookup.write(f, self.is_recorded)?;
         }

@@ -209,6 +209,74 @@ async fn a_request_that_asks_nothing_is_an_event() {
     assert_eq!((status, reply), (StatusCode::OK, json!({})));
 }
 
+/// A declaration without `when` cannot tell events from calls, but their path does.
+#[tokio::test]
+async fn every_request_on_the_path_of_events_is_an_event_without_a_when() {
+    let app = app_with(&settings_of("millis"), &rules("keep = true", ADA), environment());
+    let (status, reply) = send(&app, "/events/calls", documented("millis").as_bytes()).await;
+    assert_eq!((status, reply), (StatusCode::OK, json!({})));
+}
+
+/// Bolna and Millis send queries. A POST is not what they document, but it has the same query.
+#[tokio::test]
+async fn a_platform_of_queries_is_understood_by_post_too() {
+    let app = app_with(&settings_of("bolna"), &rules("keep = true", ADA), environment());
+    let source = &app.app.endpoint("calls").expect("a source").source;
+    let target = format!("/inbound/calls?{}", documented("bolna"));
+    let outgoing = Outgoing { method: &Method::POST, target: &target, body: b"" };
+    let mut request = Request::post(&target).body(Body::empty()).unwrap();
+    let now = Timestamp::from_millisecond(NOW_MS).expect("a time");
+    source.policy.sign(&outgoing, now, request.headers_mut()).expect("a signature");
+    let answer = app.send(request).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let reply: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(reply, json!({ "customer_name": "Ada" }), "the rule of the caller");
+}
+
+/// Bolna and Vogent do not send the called number.
+#[test]
+fn conditions_on_what_a_platform_never_sends_are_reported() {
+    for (platform, help) in [
+        ("bolna", "remove the condition, or let the rule match calls of other platforms"),
+        ("vogent", "compare the platform's id of the called number: `number_id`"),
+    ] {
+        let rules = format!(
+            "[[rule]]\nname = \"store\"\nfrom = \"{CALLER}\"\nto = \"{DIALLED}\"\nkeep = true\n"
+        );
+        let (settings, report) =
+            load_settings_with(&settings_of(platform), Purpose::Serve, environment());
+        let settings = settings.unwrap_or_else(|| panic!("{report}"));
+        let (_, report) = parse_rules("rules.toml", rules, &settings.check_context());
+        let shown = report.to_string();
+        let message = format!(
+            "warning[unknown-fact]: rule `store` compares `to`, which source `calls` ({platform}) does not send"
+        );
+        assert!(shown.contains(&message) && shown.contains(help), "{shown}");
+        assert!(!shown.contains("compares `from`"), "{shown}");
+    }
+}
+
+/// An explanation decides as the service does, without what the source never sends.
+#[test]
+fn an_explanation_leaves_out_what_the_source_never_sends() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = format!(
+        "[[rule]]\nname = \"store\"\nto = \"{DIALLED}\"\nkeep = true\n\n\
+         [[rule]]\nname = \"caller\"\nfrom = \"{CALLER}\"\nkeep = true\n"
+    );
+    let settings = format!("{}\n[rules]\npath = \"rules.toml\"\n", settings_of("bolna"));
+    std::fs::write(folder.path().join("switchboard.toml"), settings).unwrap();
+    std::fs::write(folder.path().join("rules.toml"), rules).unwrap();
+    let mut command = program();
+    command.current_dir(folder.path()).envs(environment());
+    command.args(["explain", "--from", CALLER, "--to", DIALLED]);
+    let output = wait::output(&mut command);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}{}", text(&output.stderr));
+    assert!(shown.contains("source calls (bolna) never sends to: decided without"), "{shown}");
+    assert!(shown.contains("by rule `caller`"), "{shown}");
+}
+
 /// A platform of one's own, with everything that a declaration can say.
 const NOVA: &str = r#"
 [platforms.nova]
@@ -283,6 +351,33 @@ async fn a_platform_of_ones_own_is_declared_in_settings() {
     let keep = "[[rule]]\nname = \"k\"\nkeep = true\n";
     assert_eq!(nova(keep, FORM).await, json!({}));
     assert_eq!(nova(transfer, "Test=ping").await, json!({}), "a probe");
+}
+
+/// Variables beyond the limits of a platform are reported, all at once, and never sent.
+#[tokio::test]
+async fn variables_beyond_the_limits_are_reported_and_left_out() {
+    let limits = "max = 2\nmax_chars = 5\nreserved = [\"nova_\"]";
+    assert!(NOVA.contains(limits));
+    let declared = NOVA
+        .replace(limits, "max = 5\nmax_chars = 5\nreserved = [\"nova_\"]\nnames = \"identifiers\"");
+    let variables =
+        |names: &str| format!("[[rule]]\nname = \"k\"\nkeep = true\nvariables = {{ {names} }}\n");
+    let beyond =
+        "ok = \"1\", nova_a = \"1\", a-b = \"1\", long = \"123456\", part = \"12345${from?}6\"";
+    let (settings, report) = load_settings_with(&declared, Purpose::Serve, environment());
+    let settings = settings.unwrap_or_else(|| panic!("{report}"));
+    let (_, report) = parse_rules("rules.toml", variables(beyond), &settings.check_context());
+    let shown = report.to_string();
+    for problem in [
+        "the variable `nova_a` has a name that is not accepted at source `calls` (nova)",
+        "the variable `a-b` has a name that is not accepted at source `calls` (nova)",
+        "the variable `long` has at least 6 characters, and 5 is the maximum at source `calls` (nova)",
+        "the variable `part` has at least 6 characters, and 5 is the maximum at source `calls` (nova)",
+    ] {
+        assert!(shown.contains(problem), "{problem}: {shown}");
+    }
+    let errors = codes_of(&report).into_iter().filter(|code| *code == "unsupported-variable");
+    assert_eq!(errors.count(), 4, "{shown}");
 }
 
 #[test]

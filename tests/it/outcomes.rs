@@ -562,7 +562,7 @@ fn a_test_made_from_an_explanation_has_all_of_it() {
     let (settings, report) = app::load_settings(settings, Purpose::Inspect);
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
     let text = "[agents]\ndesk = { vapi = \"assistant-1\", variables = [\"name\"] }\n\
-                [[rule]]\nname = \"gold\"\nnumber_id = \"pn_1\"\nwhere = { \"attr.plan\" = \"gold\" }\n\
+                [[rule]]\nname = \"gold\"\nnumber_id = \"pn_1\"\nwhere = { \"attr.carrier\" = \"gold\" }\n\
                 transfer = \"sip:desk@pbx.example.com\"\nsay = \"One moment.\"\n\
                 sip_headers = { X-Plan = \"gold\" }\n\
                 [[rule]]\nname = \"everyone\"\nagent = \"desk\"\n";
@@ -572,17 +572,17 @@ fn a_test_made_from_an_explanation_has_all_of_it() {
     for (id, expected) in [
         (
             "pn_1",
-            "number_id = \"pn_1\"\nattr = { plan = \"gold\" }\nexpect = { rule = \"gold\", \
+            "number_id = \"pn_1\"\nattr = { carrier = \"gold\" }\nexpect = { rule = \"gold\", \
              transfer = \"sip:desk@pbx.example.com\", say = \"One moment.\", \
              sip_headers = { X-Plan = \"gold\" } }\n",
         ),
         (
             "pn_2",
-            "number_id = \"pn_2\"\nattr = { plan = \"gold\" }\nexpect = { rule = \"everyone\", \
+            "number_id = \"pn_2\"\nattr = { carrier = \"gold\" }\nexpect = { rule = \"everyone\", \
              agent = \"desk\", variables = { name = \"\" } }\n",
         ),
     ] {
-        let attributes = vec![("plan".into(), "gold".into())];
+        let attributes = vec![("carrier".into(), "gold".into())];
         let fields = Fields { number_id: Some(id.into()), attributes, ..fields() };
         let facts = Facts::at(jiff::Timestamp::UNIX_EPOCH);
         let (source, listed) = (&settings.sources[0], Listed::Relevant);

@@ -53,6 +53,27 @@ fn with_sip(name: &'static str, value: &'static str) -> Call<'static> {
     call_at("shop", "retell", Fields { sip, ..fields(CALLER, DIALLED) })
 }
 
+/// Platforms pass on `X-Tier` with and without its `X-`.
+#[test]
+fn a_header_is_found_in_both_spellings() {
+    let rules = |header: &str| {
+        format!(
+            "[[rule]]\nname = \"vip\"\nwhere = {{ \"sip.{header}\" = \"gold\" }}\nagent = \"a1\"\n"
+        )
+    };
+    for (sent, compared) in
+        [("tier", "x-tier"), ("x-tier", "tier"), ("x-tier", "X-Tier"), ("tier", "tier")]
+    {
+        let table = table(&rules(compared));
+        let found = summarize(&decide(&table, &with_sip(sent, "gold")));
+        assert_eq!(found, "vip: agent a1 (a1)", "{sent} {compared}");
+    }
+    let both = vec![("tier".into(), "silver".into()), ("x-tier".into(), "gold".into())];
+    let call = call_at("shop", "retell", Fields { sip: both, ..fields(CALLER, DIALLED) });
+    assert_eq!(summarize(&decide(&table(&rules("x-tier")), &call)), "vip: agent a1 (a1)");
+    assert_eq!(summarize(&decide(&table(&rules("tier")), &call)), "-: keep (no_rule)");
+}
+
 /// Parses a table without errors. The sources are unknown.
 #[track_caller]
 fn table(text: &str) -> RuleSet {

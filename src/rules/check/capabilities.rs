@@ -2,16 +2,18 @@
 
 use std::ops::Range;
 
+use super::agents::Agents;
 use super::reporter::Reporter;
 use super::rule::describe_rule;
 use super::rules::RuleChecker;
+use super::sessions::session_override;
 use super::sources::can_match_source;
 use crate::dialect::{Dialect, DialectRef};
 use crate::domain::call::Platform;
-use crate::domain::capabilities::{Capabilities, CarriedAdditions, Transfer, VariableLimits};
+use crate::domain::capabilities::{Capabilities, CarriedAdditions, Transfer};
 use crate::rules::load::raw::{RawOutcome, RawRule};
 use crate::rules::model::Origin;
-use crate::rules::{Action, AgentRef, CheckContext, Conditions, Rule, RuleAdditions};
+use crate::rules::{Action, AgentRef, CheckContext, Conditions, Rule, RuleAdditions, TransferRef};
 
 /// Maximum number of sources that a message names.
 const MAX_NAMED_SOURCES: usize = 3;
@@ -22,6 +24,8 @@ struct Reached<'c> {
     dialect: &'c dyn Dialect,
     /// The source's fallback is an agent, which stands in for the platform's own.
     has_stand_in: bool,
+    /// Name of that agent, if it is known.
+    stand_in: Option<&'c str>,
 }
 
 impl Reached<'_> {
@@ -55,24 +59,37 @@ impl RuleChecker<'_, '_> {
         let variables = raw.variables.iter().map(|(name, _)| (&*name.value, &name.span));
         let variables: Vec<_> = variables.collect();
         check_variables(rule, &variables, &reached, self.reporter);
+        let dialects: Vec<_> = reached.iter().map(|one| one.dialect).collect();
+        for unsent in self.reporter.sent_facts().unsent_conditions(raw, &dialects) {
+            let (name, sources) = (&unsent.name, sources(&reached.iter().collect::<Vec<_>>()));
+            let rule = describe_rule(&rule.name);
+            let verb = if reached.len() == 1 { "does" } else { "do" };
+            let message = format!("{rule} compares `{name}`, which {sources} {verb} not send");
+            self.reporter.warning("unknown-fact", unsent.span, message).help(unsent.help);
+        }
+        if let Some(changed) = &raw.agent_override {
+            let mut platforms = Vec::new();
+            for one in &reached {
+                let platform = one.dialect.platform();
+                if !platforms.contains(&platform) {
+                    platforms.push(platform);
+                    session_override(changed, one.dialect, self.reporter);
+                }
+            }
+        }
         if raw.unsupported.is_some() {
             return;
         }
-        let agents = &self.definitions.agents;
-        let has_version = agents_of(rule).any(|agent| agents.all[agent].version.is_some());
-        match outcome_problem(rule, &reached) {
-            Some((message, help)) => {
-                self.reporter.error("unsupported-outcome", &outcome.span, message).help(help);
-            }
-            None => {
-                let Some((first, message)) = additions_problem(rule, has_version, &reached) else {
-                    return;
-                };
-                let span = span_of(first, raw).unwrap_or(&outcome.span);
-                self.reporter.warning("unsupported-addition", span, message).help(
-                    "limit the rule with `platform`, or write `unsupported = \"keep\"` if that is intended",
-                );
-            }
+        if let Some((message, help)) = outcome_problem(rule, &reached) {
+            self.reporter.error("unsupported-outcome", &outcome.span, message).help(help);
+            return;
+        }
+        let additions = LostAdditions { rule, agents: &self.definitions.agents };
+        for (addition, message) in additions.problems(&reached) {
+            let span = span_of(addition, raw).unwrap_or(&outcome.span);
+            self.reporter.warning("unsupported-addition", span, message).help(
+                "limit the rule with `platform`, or write `unsupported = \"keep\"` if that is intended",
+            );
         }
     }
 
@@ -113,8 +130,9 @@ fn reached_sources<'c>(rule: &Rule, context: &'c CheckContext) -> Vec<Reached<'c
     let sources = context.sources.iter().filter(|source| can_match_source(rule, source, context));
     let reached = sources.filter_map(|source| {
         let dialect = &**context.dialects.by_name(source.platform.as_str())?;
-        let has_stand_in = source.fallback_agent.is_some();
-        Some(Reached { source: Some(&source.source), dialect, has_stand_in })
+        let stand_in = source.fallback_agent.as_deref();
+        let has_stand_in = stand_in.is_some();
+        Some(Reached { source: Some(&source.source), dialect, has_stand_in, stand_in })
     });
     reached.collect()
 }
@@ -148,8 +166,12 @@ fn platforms_named_by<'c>(rule: &Rule, context: &'c CheckContext) -> Vec<Reached
                 rule.accepts(&Origin { source, platform: dialect.platform(), channel: *channel })
             })
     });
-    let reached =
-        accepted.map(|dialect| Reached { source: None, dialect: &**dialect, has_stand_in: true });
+    let reached = accepted.map(|dialect| Reached {
+        source: None,
+        dialect: &**dialect,
+        has_stand_in: true,
+        stand_in: None,
+    });
     reached.collect()
 }
 
@@ -250,34 +272,123 @@ fn span_of<'r>(addition: &str, raw: &'r RawRule) -> Option<&'r Range<usize>> {
     entries?.first().map(|(name, _)| &name.span)
 }
 
-/// Returns the first addition that replies to some sources do not carry, and the message about all of them.
-fn additions_problem(
-    rule: &Rule,
-    has_version: bool,
-    reached: &[Reached<'_>],
-) -> Option<(&'static str, String)> {
-    let none = RuleAdditions::default();
-    let additions = rule.additions.as_deref().unwrap_or(&none);
-    // A version is meant for the platforms that have versions, if calls of one can match the rule.
-    let version = has_version && reached.iter().all(|one| !one.capabilities().agent_version);
-    let lost_at = |one: &Reached<'_>| {
-        let mut lost = lost_additions(&rule.action, additions, one.capabilities());
-        lost.extend(version.then_some("version"));
-        lost
-    };
-    let losing: Vec<_> = reached.iter().filter(|one| !lost_at(one).is_empty()).collect();
-    let mut lost: Vec<_> = losing.iter().flat_map(|one| lost_at(one)).collect();
-    lost.sort_unstable();
-    lost.dedup();
-    let first = lost.first()?;
-    let names: Vec<_> = lost.iter().map(|name| format!("`{name}`")).collect();
-    let message = format!(
-        "{}: replies to {} do not carry its {}",
-        describe_rule(&rule.name),
-        sources(&losing),
-        names.join(", ")
-    );
-    Some((first, message))
+/// Additions of a rule that replies of some sources do not carry.
+struct LostAdditions<'c> {
+    rule: &'c Rule,
+    agents: &'c Agents,
+}
+
+impl<'c> LostAdditions<'c> {
+    /// Returns a message for each addition that replies to some sources do not carry.
+    fn problems(&self, reached: &[Reached<'_>]) -> Vec<(&'static str, String)> {
+        let names = ["agent_override", "metadata", "say", "sip_headers", "variables", "version"];
+        // A version is meant for the platforms that have versions, if calls of one can match the rule.
+        let has_version =
+            agents_of(self.rule).any(|agent| self.agents.all[agent].version.is_some());
+        let loses_version =
+            has_version && reached.iter().all(|one| !one.capabilities().agent_version);
+        let is_lost = |name: &str, one: &Reached<'_>| match name {
+            "version" => loses_version,
+            _ => self.lost(self.carried(one)).contains(&name),
+        };
+        let problems = names.into_iter().filter_map(|name| {
+            let losing: Vec<_> = reached.iter().filter(|one| is_lost(name, one)).collect();
+            if losing.is_empty() {
+                return None;
+            }
+            let beside = self.particular(name, &losing);
+            let rule = describe_rule(&self.rule.name);
+            let sources = sources(&losing);
+            Some((name, format!("{rule}: replies to {sources} do not carry its `{name}`{beside}")))
+        });
+        problems.collect()
+    }
+
+    /// Returns the additions that replies to a source carry beside the agents or the target of the rule.
+    fn carried(&self, one: &Reached<'_>) -> CarriedAdditions {
+        let carried = self.carried_by_platform(one);
+        if let Action::Transfer(TransferRef::Target(target)) = &self.rule.action {
+            let sip_headers = carried.sip_headers && one.dialect.carries_headers_to(target);
+            return CarriedAdditions { sip_headers, ..carried };
+        }
+        let ids = self.ids_at(one).into_iter();
+        ids.fold(carried, |carried, id| one.dialect.carried_with(id, carried))
+    }
+
+    /// Returns the ids of the agents that the rule can select at a source, as far as the rule names them.
+    fn ids_at(&self, one: &Reached<'_>) -> Vec<&'c str> {
+        let stand_in = one.stand_in.filter(|_| self.rule.action == Action::Keep);
+        let stand_in = stand_in.and_then(|name| self.agents.find(name));
+        let agents = agents_of(self.rule).chain(stand_in);
+        agents.filter_map(|agent| self.agents.all[agent].id_at(one.dialect.platform())).collect()
+    }
+
+    /// Returns the additions that replies to a source carry beside an action of this kind.
+    fn carried_by_platform(&self, one: &Reached<'_>) -> CarriedAdditions {
+        let capabilities = one.capabilities();
+        let transfer = capabilities.transfer;
+        let carried = carried_additions(&self.rule.action, capabilities);
+        match &self.rule.action {
+            Action::Transfer(_) => CarriedAdditions {
+                greeting: transfer.can_speak(),
+                sip_headers: transfer.has_sip_headers(),
+                ..carried
+            },
+            Action::Reject(_) => {
+                CarriedAdditions { greeting: capabilities.reject.can_speak(), ..carried }
+            }
+            Action::Continue => CarriedAdditions {
+                greeting: carried.greeting
+                    || transfer.can_speak()
+                    || capabilities.reject.can_speak(),
+                sip_headers: carried.sip_headers || transfer.has_sip_headers(),
+                ..carried
+            },
+            Action::Agent(_) | Action::Split(_) | Action::SplitOfRow(_) | Action::Keep => carried,
+        }
+    }
+
+    /// Returns the additions of the rule that are not among those that replies carry.
+    fn lost(&self, carried: CarriedAdditions) -> Vec<&'static str> {
+        let Some(additions) = &self.rule.additions else { return Vec::new() };
+        let is_reject = matches!(self.rule.action, Action::Reject(_));
+        let is_agent = !is_reject && !matches!(self.rule.action, Action::Transfer(_));
+        let has_headers = !additions.sip_headers.is_empty() && !is_reject;
+        let has_override = additions.agent_override.is_some();
+        let parts = [
+            ("variables", is_agent && !additions.variables.is_empty(), carried.variables),
+            ("metadata", is_agent && additions.metadata.is_some(), carried.metadata),
+            ("agent_override", is_agent && has_override, carried.agent_override),
+            ("sip_headers", has_headers, carried.sip_headers),
+            ("say", additions.say.is_some(), carried.greeting),
+        ];
+        let lost = parts.into_iter().filter(|(_, is_set, is_carried)| *is_set && !is_carried);
+        lost.map(|(name, ..)| name).collect()
+    }
+
+    /// Returns the agents or the target beside which replies do not carry an addition, as the end of a message. Empty if
+    /// the platforms never carry it.
+    fn particular(&self, name: &str, losing: &[&Reached<'_>]) -> String {
+        let of_platform =
+            |one: &&&Reached<'_>| self.lost(self.carried_by_platform(one)).contains(&name);
+        if name == "version" || losing.iter().all(|one| of_platform(&one)) {
+            return String::new();
+        }
+        if matches!(self.rule.action, Action::Transfer(_)) {
+            return " to a phone number".to_owned();
+        }
+        let id_of = |one: &&Reached<'_>| {
+            let all = self.carried_by_platform(one);
+            let loses = |id: &&str| self.lost(one.dialect.carried_with(id, all)).contains(&name);
+            self.ids_at(one).into_iter().find(loses)
+        };
+        let mut ids: Vec<_> = losing.iter().map(id_of).collect();
+        ids.dedup();
+        match ids.as_slice() {
+            [Some(id)] => format!(" to `{id}`"),
+            _ => " to their agents".to_owned(),
+        }
+    }
 }
 
 /// Returns the additions that replies of a platform can carry beside an action.
@@ -294,45 +405,8 @@ fn carried_additions(action: &Action, capabilities: &Capabilities) -> CarriedAdd
     }
 }
 
-/// Returns the additions that replies of a platform do not carry beside an action.
-fn lost_additions(
-    action: &Action,
-    additions: &RuleAdditions,
-    capabilities: &Capabilities,
-) -> Vec<&'static str> {
-    let carried = carried_additions(action, capabilities);
-    let speaks_first = capabilities.transfer.can_speak();
-    let carries_headers = match action {
-        Action::Transfer(_) => capabilities.transfer.has_sip_headers(),
-        Action::Continue => carried.sip_headers || capabilities.transfer.has_sip_headers(),
-        Action::Agent(_)
-        | Action::Split(_)
-        | Action::SplitOfRow(_)
-        | Action::Reject(_)
-        | Action::Keep => carried.sip_headers,
-    };
-    let speaks = match action {
-        Action::Reject(_) => capabilities.reject.can_speak(),
-        Action::Transfer(_) => speaks_first,
-        Action::Continue => carried.greeting || speaks_first || capabilities.reject.can_speak(),
-        Action::Agent(_) | Action::Split(_) | Action::SplitOfRow(_) | Action::Keep => {
-            carried.greeting
-        }
-    };
-    let is_agent = !matches!(action, Action::Reject(_) | Action::Transfer(_));
-    let has_headers = !additions.sip_headers.is_empty() && !matches!(action, Action::Reject(_));
-    let parts = [
-        ("variables", is_agent && !additions.variables.is_empty(), carried.variables),
-        ("metadata", is_agent && additions.metadata.is_some(), carried.metadata),
-        ("agent_override", is_agent && additions.agent_override.is_some(), carried.agent_override),
-        ("sip_headers", has_headers, carries_headers),
-        ("say", additions.say.is_some(), speaks),
-    ];
-    let lost = parts.into_iter().filter(|(_, is_set, is_carried)| *is_set && !is_carried);
-    lost.map(|(name, ..)| name).collect()
-}
-
-/// Reports variables that a reached platform does not accept: reserved names, and too many of them.
+/// Reports the variables that a reached platform does not accept, each once: reserved names, too long values, and
+/// too many of them.
 fn check_variables(
     rule: &Rule,
     variables: &[(&str, &Range<usize>)],
@@ -342,35 +416,57 @@ fn check_variables(
     if variables.is_empty() || matches!(rule.action, Action::Reject(_) | Action::Transfer(_)) {
         return;
     }
+    let mut reported = Vec::new();
     for one in reached {
         let capabilities = one.capabilities();
         if !carried_additions(&rule.action, capabilities).variables {
             continue;
         }
-        let limits = &capabilities.variable_limits;
-        let Some((at, problem)) = variable_problem(variables, limits) else { continue };
-        let name = describe_rule(&rule.name);
-        let message = format!("{name}: {problem} {}", sources(&[one]));
-        reporter
-            .error("unsupported-variable", variables[at].1, message)
-            .help("choose another name or fewer variables, or limit the rule with `platform`");
-        return;
+        for (at, problem) in variable_problems(rule, variables, one.dialect) {
+            if reported.contains(&at) {
+                continue;
+            }
+            reported.push(at);
+            let name = describe_rule(&rule.name);
+            let message = format!("{name}: {problem} {}", sources(&[one]));
+            reporter.error("unsupported-variable", variables[at].1, message).help(
+                "choose another name, a shorter value or fewer variables, or limit the rule with `platform`",
+            );
+        }
     }
 }
 
-/// Returns the first variable beyond the limits, by its position, and a clause about it.
-fn variable_problem(
+/// Returns the variables beyond the limits of a platform, by their positions, each with a clause about it.
+fn variable_problems(
+    rule: &Rule,
     variables: &[(&str, &Range<usize>)],
-    limits: &VariableLimits,
-) -> Option<(usize, String)> {
+    dialect: &dyn Dialect,
+) -> Vec<(usize, String)> {
+    let limits = &dialect.capabilities().variable_limits;
+    let value_of = |wanted: &str| {
+        let values = rule.additions.as_ref().map(|additions| &additions.variables);
+        let found = values?.iter().find(|(name, _)| **name == *wanted);
+        found.map(|(_, template)| template.literal_chars())
+    };
+    let mut problems = Vec::new();
+    let mut is_over_count = false;
     for (at, (name, _)) in variables.iter().enumerate() {
-        if limits.reserves(name) {
-            return Some((at, format!("the variable `{name}` has a name that is reserved at")));
-        }
-        if let Some(count) = limits.count.filter(|count| at >= *count) {
+        if !dialect.accepts_variable_name(name) {
+            let word = if limits.reserves(name) { "reserved" } else { "not accepted" };
+            problems.push((at, format!("the variable `{name}` has a name that is {word} at")));
+        } else if let Some(count) = limits.count.filter(|count| at >= *count && !is_over_count) {
+            is_over_count = true;
             let all = variables.len();
-            return Some((at, format!("it has {all} variables, and {count} is the maximum at")));
+            let problem = format!("it has {all} variables, and {count} is the maximum at");
+            problems.push((at, problem));
+        } else if let (Some(most), Some(chars)) = (limits.value_chars, value_of(name))
+            && chars > most
+        {
+            let problem = format!(
+                "the variable `{name}` has at least {chars} characters, and {most} is the maximum at"
+            );
+            problems.push((at, problem));
         }
     }
-    None
+    problems
 }

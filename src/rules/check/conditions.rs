@@ -10,7 +10,7 @@ use super::values;
 use crate::diagnostics::{Problem, did_you_mean};
 use crate::domain::call::{Channel, Platform};
 use crate::domain::facts::LookupId;
-use crate::domain::sip_address::is_forwarding_header;
+use crate::domain::sip_address::{FORWARDED_FROM, is_forwarding_header};
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
 use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
 use crate::rules::model::history;
@@ -193,7 +193,9 @@ impl RuleChecker<'_, '_> {
                     clause.name
                 );
                 let help = match &*clause.name {
-                    name if is_forwarding_header(name.trim_start_matches("sip.")) => {
+                    name if is_forwarding_header(name.trim_start_matches("sip."))
+                        || name.strip_prefix("attr.") == Some(FORWARDED_FROM) =>
+                    {
                         format!("write the key `forwarded_from = \"{text}\"` in the rule instead")
                     }
                     name if !name.starts_with("sip.") => {

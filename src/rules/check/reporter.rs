@@ -147,6 +147,11 @@ impl<'r> Reporter<'r> {
         }
     }
 
+    /// Returns the facts that calls can have.
+    pub(super) fn sent_facts(&self) -> &SentFacts {
+        &self.sent_facts
+    }
+
     /// Warns of an attribute that no call has.
     pub(super) fn check_attribute(&mut self, name: &str, span: &Range<usize>) {
         if let Some(problem) = self.sent_facts.unknown_attribute(name) {

@@ -264,8 +264,8 @@ toml_table! {
         /// `"DE"` country, `"@vip"` list, `"withheld"` no number, `"=sip:bob@example.com"` exact text.
         /// A leading `!` excludes: `["US", "CA", "!+1907*"]`.
         from: Strings,
-        /// Number from which the call was forwarded, as the SIP headers `Diversion` and `History-Info` tell
-        /// it: patterns as in `from`. A call that was not forwarded does not match.
+        /// Number from which the call was forwarded, as the platform or the SIP headers `Diversion` and
+        /// `History-Info` tell it: patterns as in `from`. A call that was not forwarded does not match.
         forwarded_from: Strings,
         /// Voice call or text message. A leading `!` excludes.
         channel: Channels,
@@ -307,7 +307,8 @@ toml_table! {
         ///
         /// `metadata = { desk = 1, account = "${sip.x-account?}" }`
         metadata: Metadata,
-        /// Agent settings for this call, sent as they are. Retell only.
+        /// Settings of the agent for this call, in the platform's form. Platforms without such settings do not
+        /// receive them.
         ///
         /// `agent_override = { agent = { voice_speed = 1.2 } }`
         agent_override: Metadata,
