@@ -192,10 +192,7 @@ const REALTIME_KEYS: [SessionKey; 9] = [
 const LIVE_KEYS: [SessionKey; 8] = [
     SessionKey { form: "write the name of a model: model = \"gpt-live-1\"", ..MODEL },
     INSTRUCTIONS,
-    SessionKey::refused(
-        "prompt",
-        "remove it, and write `instructions`: GPT-Live has no stored prompts",
-    ),
+    SessionKey::refused("prompt", "remove it: GPT-Live has no stored prompts, only instructions"),
     AUDIO,
     SessionKey::refused("audio.format", "remove it: GPT-Live chooses the format"),
     AUDIO_OUTPUT,
