@@ -74,38 +74,18 @@ async fn reply(platform: &str, rules: &str) -> Value {
     reply
 }
 
+/// Reads a fixture of a platform of `config/platforms/`.
+#[track_caller]
+fn fixture(platform: &str, file: &str) -> Option<String> {
+    let path = root().join("tests/fixtures/presets").join(platform).join(file);
+    std::fs::read_to_string(path).ok()
+}
+
 /// The request of a platform, as it documents it.
+#[track_caller]
 fn documented(platform: &str) -> String {
-    let body = match platform {
-        "fish" => json!({ "event": "call.inbound", "call": {
-            "caller_number": CALLER, "dialed_number": DIALLED, "agent_id": "a1b2",
-            "phone_number_id": "pn1", "twilio_call_sid": "CA00ff",
-        } }),
-        "assemblyai" => json!({
-            "caller_number": CALLER, "dialed_number": DIALLED, "direction": "inbound",
-            "agent_id": "agent_1", "session_id": "s1",
-        }),
-        "vogent" => json!({ "event": "dial.inbound", "payload": {
-            "source_number": CALLER, "dest_number_id": "pn1", "dial_id": "d1",
-            "call_agent_id": "ca1",
-        } }),
-        "jambonz" => json!({
-            "from": CALLER, "to": DIALLED, "call_sid": "c1", "direction": "inbound",
-            "sip": { "headers": { "X-Tier": "gold" } },
-        }),
-        "signalwire" => json!({ "call": {
-            "from": CALLER, "to": DIALLED, "call_id": "c1", "direction": "inbound",
-        } }),
-        "turncall" => json!({ "message": { "type": "call-init", "call": {
-            "id": "c1", "from": CALLER, "to": DIALLED, "agent_id": "a1",
-        } } }),
-        "bolna" => return "contact_number=%2B441632960123&agent_id=a1&execution_id=e1".to_owned(),
-        "millis" => {
-            return "from=%2B441632960123&to=%2B15005550006&session_id=s1&agent_id=a1".to_owned();
-        }
-        other => panic!("no request of {other}"),
-    };
-    body.to_string()
+    let body = fixture(platform, "request.json").or_else(|| fixture(platform, "request.query"));
+    body.unwrap_or_else(|| panic!("no request of {platform}"))
 }
 
 /// Rules that decide the caller of the documented request, and add what the platform can express.
@@ -128,33 +108,19 @@ const ADA: &str = "variables = { customer_name = \"Ada\" }";
 
 #[tokio::test]
 async fn each_platform_of_the_table_gets_its_documented_reply() {
-    let keep = rules("keep = true", ADA);
-    let ada = json!({ "customer_name": "Ada" });
-    for (platform, expected) in [
-        ("fish", json!({ "dynamic_variables": ada })),
-        ("assemblyai", json!({ "variables": ada })),
-        ("vogent", json!({ "call_agent_input": ada, "keywords": [] })),
-        ("bolna", ada.clone()),
-        ("millis", json!({ "metadata": ada })),
-        ("turncall", json!({ "variables": ada })),
-    ] {
-        assert_eq!(reply(platform, &keep).await, expected, "{platform}");
+    for platform in PRESETS {
+        let rules = fixture(platform, "rules.toml").expect("rules");
+        let expected = fixture(platform, "reply.json").expect("a reply");
+        let expected: Value = serde_json::from_str(&expected).expect("JSON");
+        assert_eq!(reply(platform, &rules).await, expected, "{platform}");
     }
+    let turncall = rules("keep = true", ADA);
+    let variables = json!({ "variables": { "customer_name": "Ada" } });
+    assert_eq!(reply("turncall", &turncall).await, variables);
     let reject = rules("reject = \"busy\"", "");
     assert_eq!(reply("assemblyai", &reject).await, json!({ "reject": true }));
     let declined = json!([{ "verb": "sip:decline", "status": 486, "reason": "busy" }]);
     assert_eq!(reply("jambonz", &reject).await, declined);
-    let agent = rules("agent = \"desk\"", "sip_headers = { X-Tier = \"gold\" }");
-    let dial = json!([{ "verb": "dial", "target": [
-        { "type": "sip", "sipUri": "sip:desk@pbx.example" },
-    ], "headers": { "X-Tier": "gold" } }]);
-    assert_eq!(reply("jambonz", &agent).await, dial);
-    let connect = json!({ "version": "1.0.0", "sections": { "main": [{ "connect": {
-        "to": "sip:desk@pbx.example", "headers": [{ "name": "X-Tier", "value": "gold" }],
-    } }] } });
-    assert_eq!(reply("signalwire", &agent).await, connect);
-    let agent = rules("agent = \"desk\"", ADA);
-    assert_eq!(reply("turncall", &agent).await, json!({ "agent_id": "a2", "variables": ada }));
 }
 
 #[tokio::test]

@@ -245,7 +245,7 @@ fn calls_have_no_facts_but_those_that_their_dialect_announces() {
 
 #[test]
 fn every_fixture_folder_belongs_to_a_platform() {
-    let others = ["bad-tables", "vectors"];
+    let others = ["bad-tables", "presets", "vectors"];
     let known = |name: &str| others.contains(&name) || dialect::by_name(name).is_some();
     let unknown: Vec<_> = folders_in(&fixtures()).into_iter().filter(|name| !known(name)).collect();
     assert!(
