@@ -45,8 +45,9 @@ pub fn count_rows(list: &LiveList, text: String) -> Result<RowCount, String> {
     let needed = list.number_columns.iter().chain(&list.used_columns);
     let missing = needed.filter_map(|name| column_problem("it", &rows.columns, name)).next();
     missing.map_or(Ok(()), |problem| Err(problem.message))?;
-    let position = |name: &Box<str>| rows.columns.iter().position(|column| **column == **name);
-    let mut number_columns: Vec<_> = list.number_columns.iter().filter_map(position).collect();
+    let position = |name: &str| rows.columns.iter().position(|column| column == name);
+    let mut number_columns: Vec<_> =
+        list.number_columns.iter().filter_map(|name| position(name)).collect();
     if number_columns.is_empty() {
         number_columns.push(0);
     }
