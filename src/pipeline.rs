@@ -64,7 +64,7 @@ pub struct SourceEndpoint {
     pub source: Source,
     /// Metrics of the source.
     pub counters: SourceCounters,
-    /// Time of the last authenticated request about a call.
+    /// Time of the last authenticated request about a call, apart from test calls of the console.
     pub last_call: LastTime,
     /// Time of the last authenticated request on the path of events.
     pub last_event: LastTime,
@@ -100,6 +100,8 @@ pub struct RequestContext<'r> {
     pub trace_id: Option<&'r str>,
     /// Whether the request arrived on the path of events.
     pub is_event: bool,
+    /// Whether the request is a test call of the console, which no platform has sent.
+    pub is_test: bool,
     /// Time at which the header had been read. Monotonic: unaffected by changes of the system clock.
     pub received_at: Instant,
 }
@@ -331,10 +333,11 @@ pub fn check_head(
 pub fn authenticate(
     endpoint: &SourceEndpoint,
     request: Unverified,
-    is_events_path: bool,
+    context: RequestContext<'_>,
     now: Timestamp,
 ) -> Result<Verified, RequestError> {
-    let policy = endpoint.source.policy_of(is_events_path);
+    let RequestContext { is_event, is_test, .. } = context;
+    let policy = endpoint.source.policy_of(is_event);
     let result = authenticate::authenticate(request, policy, now);
     let verified = result.map_err(|reason| refused(endpoint, reason))?;
     if let Some(skew) = verified.clock_skew() {
@@ -342,9 +345,9 @@ pub fn authenticate(
     }
     if let AuthMethod::Observed(reason) = verified.method() {
         endpoint.counters.observed(reason);
-    } else if is_events_path {
+    } else if is_event {
         endpoint.last_event.set(now);
-    } else {
+    } else if !is_test {
         endpoint.last_call.set(now);
     }
     Ok(verified)

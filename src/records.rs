@@ -28,6 +28,7 @@ mod reserve;
 mod row;
 mod rule_change;
 mod rule_changes;
+mod rule_history;
 mod rule_hits;
 mod rule_tables;
 mod search;
@@ -48,6 +49,7 @@ pub use history::HistoryReading;
 pub use instance::watch_for_other_instances;
 pub use known_names::{FilterError, KnownNames};
 pub use last_recorded::LastRecorded;
+pub(crate) use last_recorded::TEST_CALL;
 pub use lookup::{LookupResult, SHORTEST_PREFIX};
 pub use number_traces::NumberTraces;
 pub use query::{CountedColumn, Counts, Order, PageCursor};
@@ -60,6 +62,7 @@ pub use row::{
     Texts,
 };
 pub use rule_change::{RuleAction, RuleChange};
+pub use rule_history::{RuleStep, rule_history};
 pub use rule_hits::{ArmCounts, RuleHits};
 pub use rule_tables::StoredTable;
 pub use search::{FoundCalls, OutcomeCounts};

@@ -24,15 +24,14 @@ use super::state::{Console, UNKNOWN_HOST};
 use crate::authenticate::{Content, Coverage, Mode, Policy};
 use crate::domain::call::Fields;
 use crate::http::HttpProblem;
+use crate::http::public::TestCall;
 use crate::pipeline::SourceEndpoint;
-use crate::records::LastRecorded;
+use crate::records::{LastRecorded, TEST_CALL};
 use crate::rules::parse_party;
 use crate::signed_request::{FROM, SignedRequest, TO, example_call, new_call, path_of, url_path};
 use crate::source::Source;
 use crate::telemetry::Samples;
 
-/// Beginning of the call id of a test, by which its record is recognised.
-const TEST_CALL: &str = "switchboard_test_";
 /// Bytes of a reply that the page reads.
 const MAX_REPLY: usize = 1 << 20;
 
@@ -167,6 +166,7 @@ async fn send(
     if let Ok(id) = HeaderValue::try_from(&id) {
         request.headers_mut().insert(crate::http::public::REQUEST_ID, id);
     }
+    request.extensions_mut().insert(TestCall);
     let started = Instant::now();
     let response = public.oneshot(request).await.unwrap_or_else(|never| match never {});
     let (status, took) = (response.status(), started.elapsed());

@@ -174,6 +174,7 @@ async fn receive(
         request_id: id.as_str(),
         trace_id: trace_id.as_deref(),
         is_event,
+        is_test: request.is_test,
         received_at: request.received_at,
     };
     let answered = {
@@ -261,7 +262,7 @@ async fn answer(
     let facts = Facts::before_lookups(state.app.now());
     let verified = spans::step("authenticate").in_scope(|| {
         let request = Unverified::new(head, body);
-        authenticate(endpoint, request, context.is_event, facts.at)
+        authenticate(endpoint, request, context, facts.at)
     })?;
     if let Some(connection) = connection {
         connection.authenticated();
@@ -277,8 +278,13 @@ struct SourceRequest {
     received_at: Instant,
     /// None in tests without sockets.
     connection: Option<Arc<Connection>>,
+    is_test: bool,
     body: Body,
 }
+
+/// Marks the request of a test call, which this process sends to itself, in its extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct TestCall;
 
 impl SourceRequest {
     /// Returns a GET request with a query, without its body, which no signature of such a request covers.
@@ -306,10 +312,11 @@ impl FromRequest<Arc<PublicState>> for SourceRequest {
         let peer = connection.as_ref().map(|connection| connection.peer());
         let client = client_address(peer, &parts.headers, &state.trusted_proxies);
         let id = RequestId::new(&parts.headers);
+        let is_test = parts.extensions.remove::<TestCall>().is_some();
         let original = parts.extensions.remove::<OriginalTarget>();
         let uri = original.map_or(parts.uri, |original| original.0);
         let head = RequestHead::with_target(parts.method, uri, parts.headers, client, token);
-        Ok(SourceRequest { head: Box::new(head), id, received_at, connection, body })
+        Ok(SourceRequest { head: Box::new(head), id, received_at, connection, is_test, body })
     }
 }
 

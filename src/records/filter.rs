@@ -51,7 +51,7 @@ pub struct FilterArgs {
     /// Source of the call
     #[arg(long)]
     pub source: Option<String>,
-    /// Agent that took the call, by its name in the rules
+    /// Agent that took the call, by its name in the rules, or its id
     #[arg(long)]
     pub agent: Option<String>,
     /// Outcome of the call: agent, reject, transfer or keep; or fallback, for calls that no rule decided

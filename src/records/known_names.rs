@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::{Filter, InvalidFilter, Store, StoreError};
 use crate::diagnostics::nearest;
-use crate::rules::RuleSet;
+use crate::rules::{Agent, PlatformIds, RuleSet};
 use crate::source::Source;
 
 /// Names in the settings and in the rule table; recorded calls may have others.
@@ -12,6 +12,8 @@ use crate::source::Source;
 pub struct KnownNames {
     rules: Vec<String>,
     agents: Vec<String>,
+    /// Ids of agents at platforms, each with the agent's name.
+    agent_ids: Vec<(String, String)>,
     sources: Vec<String>,
 }
 
@@ -36,9 +38,34 @@ impl KnownNames {
         if let Some(table) = table {
             known.rules = table.rules.iter().map(|rule| rule.name.to_string()).collect();
             known.agents = table.agents.iter().map(|agent| agent.name.to_string()).collect();
+            known.agent_ids = table.agents.iter().flat_map(ids_with_name).collect();
         }
         known.sources = sources.into_iter().map(|source| source.name.to_string()).collect();
         known
+    }
+
+    /// Replaces the id of an agent by the agent's name, unless it is the name of an agent.
+    ///
+    /// # Errors
+    /// Fails with the names if several agents have the id.
+    fn resolve_agent(&self, filter: &mut Filter) -> Result<(), InvalidFilter> {
+        let Some(wanted) = filter.agent.as_mut() else { return Ok(()) };
+        if self.agents.contains(wanted) {
+            return Ok(());
+        }
+        let with_id = self.agent_ids.iter().filter(|(id, _)| id == wanted);
+        let mut names: Vec<&str> = with_id.map(|(_, name)| name.as_str()).collect();
+        names.dedup();
+        match names.as_slice() {
+            [] => {}
+            [name] => *wanted = (*name).to_owned(),
+            names => {
+                let names = names.join("`, `");
+                let reason = format!("several agents have the id `{wanted}`: `{names}`");
+                return Err(InvalidFilter { name: "agent", reason });
+            }
+        }
+        Ok(())
     }
 
     /// Checks the source of a filter while there are no records, which could have the calls of a source
@@ -53,6 +80,15 @@ impl KnownNames {
             }
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// Returns the ids of an agent at platforms, each with its name.
+fn ids_with_name(agent: &Agent) -> Vec<(String, String)> {
+    let with_name = |id: &str| (id.to_owned(), agent.name.to_string());
+    match &agent.ids {
+        PlatformIds::Everywhere(id) => vec![with_name(id)],
+        PlatformIds::ByPlatform(ids) => ids.iter().map(|(_, id)| with_name(id)).collect(),
     }
 }
 
@@ -87,15 +123,21 @@ impl Store {
         Ok(true)
     }
 
-    /// Checks that the names of a filter exist: in the settings, in the table, or in a record.
+    /// Checks that the names of a filter exist: in the settings, in the table, or in a record. The id of an agent
+    /// of the table becomes the agent's name.
     ///
     /// # Errors
     /// Fails with the nearest name if one does not exist, or when the database returns an error.
     pub async fn check_names(
         &self,
-        filter: &Filter,
+        filter: &mut Filter,
         known: &KnownNames,
     ) -> Result<(), FilterError> {
+        if let Some(agent) = &filter.agent
+            && !self.has_name("agent", agent).await?
+        {
+            known.resolve_agent(filter)?;
+        }
         for (name, column, wanted, known) in [
             ("rule", "rule", &filter.rule, &known.rules),
             ("agent", "agent", &filter.agent, &known.agents),

@@ -12,6 +12,9 @@ use super::{Store, StoreError};
 const MOST_CALLS: usize = 200_000;
 const MOST_EVENTS: usize = 20_000;
 
+/// Beginning of the platform's call id of a test call, by which its record is recognised.
+pub(crate) const TEST_CALL: &str = "switchboard_test_";
+
 /// Times of arrival of the newest records of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LastRecorded {
@@ -23,7 +26,7 @@ pub struct LastRecorded {
 
 impl Store {
     /// Returns the times of the newest call and the newest event of each source, by its name. A source that has none
-    /// among the newest records is left out.
+    /// among the newest records is left out, and test calls of the console are no calls.
     ///
     /// # Errors
     /// Fails when the database returns an error.
@@ -44,8 +47,10 @@ impl Store {
         most: usize,
     ) -> Result<Vec<(String, Timestamp)>, StoreError> {
         let statement = format!(
-            "SELECT source, MAX(at_ms) FROM (SELECT source, at_ms FROM {table} ORDER BY id DESC \
-             LIMIT {most}) AS newest GROUP BY source"
+            "SELECT source, MAX(at_ms) FROM (SELECT source, at_ms, call_id FROM {table} ORDER BY id DESC \
+             LIMIT {most}) AS newest WHERE call_id IS NULL OR substr(call_id, 1, {}) <> '{TEST_CALL}' \
+             GROUP BY source",
+            TEST_CALL.len()
         );
         let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, time(row, 1)?))).collect()

@@ -297,9 +297,9 @@ impl Recorder {
         zone: &TimeZone,
         known: impl FnOnce() -> KnownNames,
     ) -> Result<Filter, FilterError> {
-        let filter = args.parse(now, zone, &self.numbers, None)?;
+        let mut filter = args.parse(now, zone, &self.numbers, None)?;
         if !store.has_names(&filter).await? {
-            store.check_names(&filter, &known()).await?;
+            store.check_names(&mut filter, &known()).await?;
         }
         Ok(filter)
     }

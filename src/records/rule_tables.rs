@@ -1,12 +1,12 @@
 //! The rule tables that have answered calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use sqlx::Row;
 
 use super::query::{json, time};
-use super::{RuleChange, RuleSnapshot, Store, StoreError};
+use super::{RuleChange, RuleSnapshot, Store, StoreError, rule_history};
 
 /// A rule table that became live, or that decided calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,10 @@ pub struct StoredTable {
     pub used: Option<(Timestamp, Timestamp)>,
     /// Number of recorded calls that it decided.
     pub calls: u64,
-    /// The last change that led to it, unless the files were edited by other means.
-    pub change: Option<RuleChange>,
+    /// All changes that led to it, newest first.
+    pub changes: Vec<RuleChange>,
+    /// Whether the newest of them made it live last: the files can be edited by other means.
+    pub is_by_change: bool,
 }
 
 impl StoredTable {
@@ -35,8 +37,14 @@ impl StoredTable {
             live_since: None,
             used: None,
             calls: 0,
-            change: None,
+            changes: Vec::new(),
+            is_by_change: false,
         }
+    }
+
+    /// Returns the change that made the table live last, unless the files were edited by other means.
+    pub fn change(&self) -> Option<&RuleChange> {
+        self.changes.first().filter(|_| self.is_by_change)
     }
 
     /// Returns the last time at which the table is known to have been live.
@@ -92,15 +100,22 @@ impl Store {
             table.used = Some((time(&row, 0)?, time(&row, 1)?));
             table.calls = calls.unsigned_abs();
         }
-        for change in self.rule_changes().await? {
+        let changes = self.rule_changes().await?;
+        for change in &changes {
             let old = tables.get_mut(&change.old_fingerprint);
-            if let Some(old) = old.filter(|old| old.was_only_replaced_by(&change)) {
+            if let Some(old) = old.filter(|old| old.was_only_replaced_by(change)) {
                 old.live_since = None;
             }
-            if let Some(table) = tables.get_mut(&change.new_fingerprint) {
-                // The first one is the newest.
-                table.change.get_or_insert(change);
+        }
+        let live_since = |table: &StoredTable| Some((table.fingerprint.clone(), table.live_since?));
+        let versions: Vec<_> = tables.values().filter_map(live_since).collect();
+        let mut last_step = BTreeSet::new();
+        for step in rule_history(&changes, &versions) {
+            let Some(table) = tables.get_mut(&step.fingerprint) else { continue };
+            if last_step.insert(step.fingerprint) {
+                table.is_by_change = step.change.is_some();
             }
+            table.changes.extend(step.change);
         }
         let mut tables: Vec<_> = tables.into_values().collect();
         tables.sort_by_key(|table| std::cmp::Reverse(table.last_seen()));

@@ -53,14 +53,14 @@ impl FilterFlags {
         config: &ConfigFile,
         default_age: Option<SignedDuration>,
     ) -> anyhow::Result<Filter> {
-        let filter = self.parse(opened, &self.zone()?, default_age)?;
+        let mut filter = self.parse(opened, &self.zone()?, default_age)?;
         // The table is loaded only if the recorded calls do not answer.
         if !opened.store.has_names(&filter).await? {
             let table = match filter.rule.is_some() || filter.agent.is_some() {
                 true => live_table(opened, config),
                 false => None,
             };
-            check_names(opened, &filter, table.as_ref()).await?;
+            check_names(opened, &mut filter, table.as_ref()).await?;
         }
         Ok(filter)
     }
@@ -82,10 +82,11 @@ impl FilterFlags {
     }
 }
 
-/// Checks the names of a filter against the settings, a table, and the recorded calls.
+/// Checks the names of a filter against the settings, a table, and the recorded calls. The id of an agent of the
+/// table becomes its name.
 pub(in crate::cli) async fn check_names(
     opened: &OpenStore,
-    filter: &Filter,
+    filter: &mut Filter,
     table: Option<&RuleSet>,
 ) -> anyhow::Result<()> {
     let known = KnownNames::new(table, &opened.settings.sources);

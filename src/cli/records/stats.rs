@@ -95,8 +95,8 @@ impl Stats {
         let table = live_table(&opened, &self.config);
         let zone_of_rules = table.as_ref().map_or(TimeZone::UTC, |table| table.zone.clone());
         let zone = self.filter.zone_or(zone_of_rules)?;
-        let filter = self.filter.parse(&opened, &zone, Some(AGE))?;
-        check_names(&opened, &filter, table.as_ref()).await?;
+        let mut filter = self.filter.parse(&opened, &zone, Some(AGE))?;
+        check_names(&opened, &mut filter, table.as_ref()).await?;
         let counts = opened.store.counts(&filter).await?;
         let total: u64 = counts.by_quarter.iter().map(|(_, calls)| calls).sum();
         let mut breakdowns = Vec::new();

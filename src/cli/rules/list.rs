@@ -13,8 +13,8 @@ use crate::cli::{ConfigFile, Exit, output};
 use crate::records::{RuleChange, StoredTable};
 
 /// One line for each table: when it became live last, its first and last recorded call, the number of
-/// recorded calls that it decided, its files, and who made it so and why, if the console or `rules restore`
-/// did.
+/// recorded calls that it decided, its files, and who made it so and why, each time that the console or
+/// `rules restore` did; `-` if other means did last.
 ///
 /// Exit status: 0 listed; 2 the records cannot be read.
 #[derive(Debug, Args)]
@@ -49,7 +49,7 @@ impl ListTables {
             TableColumn { title: "CALLS", fit: Fit::Whole },
             TableColumn { title: "FILES", fit: Fit::Truncated(4) },
         ];
-        let has_changes = tables.iter().any(|table| table.change.is_some());
+        let has_changes = tables.iter().any(|table| !table.changes.is_empty());
         if has_changes {
             columns.push(TableColumn { title: "BY", fit: Fit::Truncated(2) });
             columns.push(TableColumn { title: "NOTE", fit: Fit::Truncated(3) });
@@ -74,12 +74,19 @@ fn row(table: &StoredTable, has_changes: bool) -> Vec<String> {
         sanitize(&files),
     ];
     if has_changes {
-        let change = |text: fn(&RuleChange) -> &str| {
-            table.change.as_ref().map_or_else(|| "-".to_owned(), |change| sanitize(text(change)))
-        };
-        row.extend([change(|change| &change.who), change(|change| &change.note)]);
+        row.extend([changes(table, |change| &change.who), changes(table, |change| &change.note)]);
     }
     row
+}
+
+/// Returns a text of each change that led to a table, newest first; `-` if it became live last by other means.
+fn changes(table: &StoredTable, text: fn(&RuleChange) -> &str) -> String {
+    let none = table.change().is_none().then(|| "-".to_owned());
+    let texts = table.changes.iter().map(|change| match text(change) {
+        "" => "-".to_owned(),
+        text => sanitize(text),
+    });
+    none.into_iter().chain(texts).collect::<Vec<_>>().join("; ")
 }
 
 /// Returns the names of the files.
@@ -97,12 +104,17 @@ fn to_json(table: &StoredTable) -> serde_json::Value {
         "last_call": table.used.map(|(_, last)| last.to_string()),
         "calls": table.calls,
         "files": files(table),
-        "change": table.change.as_ref().map(|change| json!({
-            "at": change.at.to_string(),
-            "who": change.who,
-            "action": change.action.as_str(),
-            "note": change.note,
-            "old_fingerprint": change.old_fingerprint,
-        })),
+        "change": table.change().map(change_to_json),
+        "changes": table.changes.iter().map(change_to_json).collect::<Vec<_>>(),
+    })
+}
+
+fn change_to_json(change: &RuleChange) -> serde_json::Value {
+    json!({
+        "at": change.at.to_string(),
+        "who": change.who,
+        "action": change.action.as_str(),
+        "note": change.note,
+        "old_fingerprint": change.old_fingerprint,
     })
 }
