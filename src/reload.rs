@@ -561,7 +561,9 @@ impl Loader {
                     last_good.save(&SavedTable { fingerprint, saved_at: self.app.now(), files })
                 }
                 None => {
-                    tracing::warn!("the rules are too large for a copy on disk");
+                    tracing::warn!(
+                        "the rules are too large or not UTF-8, so no copy is kept on disk"
+                    );
                     last_good.remove()
                 }
             };

@@ -17,7 +17,7 @@ mod write;
 pub use check::{CheckedPlan, Mistake, TableNames, TextRange, check};
 pub use diff::{DiffLine, FileDiff, Hunk, diff};
 pub(crate) use files::is_below;
-pub use files::{ReadFilesError, RuleFile, RuleFileKind, RuleFiles};
+pub use files::{RuleFile, RuleFileKind, RuleFiles};
 pub use grid::{Grid, GridRow, NotAGrid};
 pub use plan::{ChangePlan, Edit, EditError, EditProblem};
 pub use replay::{ReplayLimits, ReplayedCalls, Stopped, replay_calls};

@@ -12,6 +12,7 @@ mod model;
 pub mod overview;
 mod places;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,8 +25,12 @@ pub use check::{DefinitionLocations, RuleLocations, UnreachableRule};
 pub use live::HeldList;
 pub use load::copy_info::CopyInfo;
 pub use load::encoding::decode_text;
-pub use load::files::{FileStamp, IsolatedFile, Replacements, Snapshot, is_list_copy};
+pub use load::files::{
+    FileStamp, IsolatedFile, NotHeldFile, NotHeldReason, PartialSnapshot, Replacements, Snapshot,
+    is_list_copy,
+};
 pub use load::json_schema;
+pub(crate) use load::list_rows::{Separator, separator};
 pub use model::condition::{Comparison, ExpectedValue, Number, Operand, WhereClause};
 pub use model::dates::{Dates, DaySpec, ListedDays};
 pub use model::history::HistoryPolicy;
@@ -57,7 +62,7 @@ pub use model::{
 
 pub use places::{Place, SourceText, TablePlaces};
 
-use load::files::TableFiles;
+use load::files::{FilesRead, TableFiles};
 
 /// Result of loading a rule table.
 ///
@@ -89,8 +94,12 @@ pub struct LoadedTable {
     pub texts: Vec<Arc<SourceFile>>,
     /// Files and folders that were read, with their state at that time.
     pub files: Vec<FileStamp>,
-    /// Contents of the files, unless they are larger than a snapshot may be.
+    /// Contents of the files, if all of them are held: they are UTF-8, and not larger than a copy may be.
     pub snapshot: Option<Snapshot>,
+    /// Otherwise, those that are held, and which are not.
+    pub partial: Option<PartialSnapshot>,
+    /// Paths of the files of dates.
+    pub date_files: BTreeSet<PathBuf>,
     /// Lists that lost more rows than they may, which are errors in the report.
     pub shrunk_lists: Vec<ShrunkList>,
     /// Lists that live elsewhere.
@@ -173,6 +182,11 @@ fn check_texts(
 ) -> LoadedTable {
     let checked = check::check(texts, context, &mut files, &mut report, progress);
     report.sort();
+    let FilesRead { stamps, texts: held, dates } = files.finish();
+    let (snapshot, partial) = match held {
+        Ok(snapshot) => (Some(snapshot), None),
+        Err(partial) => (None, Some(partial)),
+    };
     LoadedTable {
         table: Some(checked.table).filter(|_| report.error_count() == 0),
         tests: checked.tests,
@@ -181,8 +195,10 @@ fn check_texts(
         definitions: checked.definitions,
         unreachable: checked.unreachable,
         texts: texts.to_vec(),
-        files: files.stamps,
-        snapshot: files.snapshot,
+        files: stamps,
+        snapshot,
+        partial,
+        date_files: dates,
         shrunk_lists: checked.shrunk_lists,
         live_lists: checked.live_lists,
         missing_copies: checked.missing_copies,

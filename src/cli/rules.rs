@@ -98,7 +98,11 @@ impl TableVersion {
 /// Reads the files at the path of the settings, with or without errors.
 fn current_files(path: &Path) -> anyhow::Result<Snapshot> {
     let loaded = rules::load(path, &rules::CheckContext::default(), &mut |_| {})?;
-    loaded.snapshot.context("the current files are too large, or not UTF-8")
+    let first = loaded.partial.as_ref().and_then(|partial| partial.not_held.iter().next());
+    let reason = first.map(|(path, file)| {
+        format!("{} {}{}", shown(path), file.reason.as_str(), file.reason.advice())
+    });
+    loaded.snapshot.with_context(|| reason.unwrap_or_default())
 }
 
 fn find<'t>(id: &str, tables: &'t [StoredTable]) -> anyhow::Result<&'t StoredTable> {

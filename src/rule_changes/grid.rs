@@ -1,8 +1,13 @@
 //! A list as a grid: rows that did not change keep their bytes, quotes included.
 
+use std::io::Cursor;
+
 use csv::{ReaderBuilder, StringRecord, Terminator, WriterBuilder};
 
-/// The rows of a CSV file whose first line names the columns.
+use crate::rules::{Separator, separator};
+
+/// The rows of a CSV file whose first line names the columns, after a line that declares the separator if there is
+/// one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grid {
     /// Names of the columns.
@@ -10,7 +15,7 @@ pub struct Grid {
     /// Cells of each row, as many as there are columns.
     pub rows: Vec<Vec<String>>,
     separator: u8,
-    /// The text up to the first row.
+    /// The text up to the first row, without the end of the line.
     head: String,
     /// The text of each row, without the end of the line.
     texts: Vec<String>,
@@ -33,13 +38,10 @@ pub enum NotAGrid {
     /// The file is not CSV.
     #[error("its name does not end with .csv")]
     Name,
-    /// It begins with `sep=`.
-    #[error("its first line declares the separator")]
-    DeclaredSeparator,
     /// The CSV cannot be parsed, or it has no header.
     #[error("it cannot be read as CSV")]
     Unreadable,
-    /// A row has more cells than the header.
+    /// A row has more cells with a content than the header.
     #[error("a row has more cells than the first line has columns")]
     Ragged,
     /// A cell has several lines.
@@ -62,28 +64,20 @@ impl Grid {
         if !name.to_ascii_lowercase().ends_with(".csv") {
             return Err(NotAGrid::Name);
         }
-        let header_line = text.trim_start_matches('\u{feff}').lines().next().unwrap_or_default();
-        if header_line.trim_start_matches('"').starts_with("sep=") {
-            return Err(NotAGrid::DeclaredSeparator);
-        }
-        let separator = separator(header_line);
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(separator)
-            .from_reader(text.as_bytes());
-        let mut records = Vec::new();
-        let mut record = StringRecord::new();
-        while reader.read_record(&mut record).map_err(|_invalid| NotAGrid::Unreadable)? {
-            if records.len() > Grid::MAX_ROWS {
-                return Err(NotAGrid::TooLong);
-            }
-            records.push(record.clone());
-        }
+        // As the rule table finds it.
+        let Separator { separator, is_declared } = separator(&mut Cursor::new(text.as_bytes()))
+            .map_err(|_invalid| NotAGrid::Unreadable)?;
+        let separator = u8::try_from(separator).map_err(|_wide| NotAGrid::Unreadable)?;
+        let above = usize::from(is_declared);
+        let mut records = records(text, separator, above)?;
+        records.drain(..above.min(records.len()));
         let starts: Vec<usize> = records.iter().map(|record| start(record, text)).collect();
         let (header, rows) = records.split_first().ok_or(NotAGrid::Unreadable)?;
         let columns: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-        if rows.iter().any(|row| row.len() > columns.len()) {
+        // The rule table ignores empty cells at the end of a row.
+        let is_ragged =
+            |row: &StringRecord| row.iter().skip(columns.len()).any(|cell| !cell.trim().is_empty());
+        if rows.iter().any(is_ragged) {
             return Err(NotAGrid::Ragged);
         }
         if records.iter().flatten().any(|cell| cell.contains(['\n', '\r'])) {
@@ -139,12 +133,22 @@ impl Grid {
     }
 }
 
-/// Returns the separator of the header, as the rule table finds it.
-fn separator(header: &str) -> u8 {
-    let outside_of_quotes: String = header.split('"').step_by(2).collect();
-    let separators = [b',', b';', b'\t', b'|'];
-    let found = separators.into_iter().find(|one| outside_of_quotes.as_bytes().contains(one));
-    found.unwrap_or(b',')
+/// Returns the records of a text: so many above the header, the header, and the rows.
+fn records(text: &str, separator: u8, above: usize) -> Result<Vec<StringRecord>, NotAGrid> {
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(separator)
+        .from_reader(text.as_bytes());
+    let mut records = Vec::new();
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(|_invalid| NotAGrid::Unreadable)? {
+        if records.len() > above + Grid::MAX_ROWS {
+            return Err(NotAGrid::TooLong);
+        }
+        records.push(record.clone());
+    }
+    Ok(records)
 }
 
 /// Returns where a record begins, with the blank lines before it.
@@ -207,11 +211,32 @@ mod tests {
     }
 
     #[test]
+    fn files_of_spreadsheets_are_read_as_the_rule_table_reads_them() {
+        for (text, columns, cells) in [
+            ("SEP=;\r\nnumber;note\r\n+1;a,b\r\n", ["number", "note"], ["+1", "a,b"]),
+            ("\u{feff}\"sep=;\"\nnumber;note\n+1;a,b\n", ["number", "note"], ["+1", "a,b"]),
+            ("\r\nnumber;note\r\n+1;a,b\r\n", ["number", "note"], ["+1", "a,b"]),
+            ("number,note\n+1,a,,\n", ["number", "note"], ["+1", "a"]),
+        ] {
+            let grid = Grid::parse("a.csv", text).unwrap();
+            assert_eq!(
+                (&*grid.columns, &*grid.rows[0]),
+                (&columns.map(str::to_owned)[..], &cells.map(str::to_owned)[..]),
+                "{text}"
+            );
+            assert_eq!(grid.write(&[row(0, &cells)]), text, "the bytes stay");
+            let added = GridRow { original: None, cells: vec!["+2".into(), "x".into()] };
+            let both = grid.write(&[row(0, &cells), added]);
+            assert!(both.starts_with(text) && Grid::parse("a.csv", &both).unwrap().rows.len() == 2);
+        }
+    }
+
+    #[test]
     fn a_list_that_is_no_grid_says_why() {
         for (name, text, expected) in [
             ("a.txt", "+1\n", NotAGrid::Name),
             ("a.csv", "", NotAGrid::Unreadable),
-            ("a.csv", "sep=;\na;b\n", NotAGrid::DeclaredSeparator),
+            ("a.csv", "sep=;\n", NotAGrid::Unreadable),
             ("a.csv", "a,b\n1,2,3\n", NotAGrid::Ragged),
             ("a.csv", "a,b\n1,\"2\n3\"\n", NotAGrid::SeveralLines),
         ] {

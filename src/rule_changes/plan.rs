@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::files::{RuleFileKind, RuleFiles, is_below};
-use crate::rules::{self, FileStamp, Replacements, Snapshot};
+use crate::rules::{self, FileStamp, NotHeldReason, Replacements, Snapshot};
 
 /// Edited texts of the files, by their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,6 +56,9 @@ pub enum EditProblem {
     /// The file is the copy of a list that lives elsewhere.
     #[error("the copy of a list that lives elsewhere, where it has to be changed")]
     Copy,
+    /// The text of the file is not held.
+    #[error("it cannot be edited here, since it {}{}", .0.as_str(), .0.advice())]
+    NotHeld(NotHeldReason),
     /// Only TOML files of a folder can be removed, and one has to stay.
     #[error("only a TOML file of a folder can be removed, and one must remain")]
     Removal,
@@ -82,7 +85,7 @@ impl ChangePlan {
             plan.add(files, name, text.as_deref())
                 .map_err(|problem| EditError { file: name.clone(), problem })?;
         }
-        let rules = files.snapshot().rules();
+        let rules = files.rules();
         if !plan.remove.is_empty() && rules.iter().all(|path| plan.remove.contains(path)) {
             let file = files.name(&plan.remove[0]);
             return Err(EditError { file, problem: EditProblem::Removal });
@@ -100,6 +103,7 @@ impl ChangePlan {
         match (known.as_ref().map(|file| file.kind), text) {
             (Some(RuleFileKind::Outside), _) => return Err(EditProblem::Outside),
             (Some(RuleFileKind::Copy), _) => return Err(EditProblem::Copy),
+            (Some(RuleFileKind::NotHeld(reason)), _) => return Err(EditProblem::NotHeld(reason)),
             (Some(RuleFileKind::Rules), None) if files.is_folder() => {}
             (Some(_), None) => return Err(EditProblem::Removal),
             (None, None) => return Err(EditProblem::Unknown),

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::{NoContext, Uuid};
 
-use super::files::{ReadFilesError, RuleFiles};
+use super::files::RuleFiles;
 use super::plan::ChangePlan;
 use super::write::WriteError;
 use crate::domain::phone_number::mask_numbers;
 use crate::records::{
     ImportError, NumberPolicy, Recorder, RuleAction, RuleChange, RuleSnapshot, Store,
 };
-use crate::rules::Snapshot;
+use crate::rules::{NotHeldReason, ReadError, Snapshot};
 
 /// Where the files before a change are kept.
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ pub struct Author {
 }
 
 /// Reason for which the files before a change cannot be kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotKept {
     /// Records are off.
     #[error("`[records] url` is \"off\", so the current version cannot be kept")]
@@ -52,6 +52,17 @@ pub enum NotKept {
         "the current files are larger than 1 MB together, so they cannot be kept in the records"
     )]
     TooLarge,
+    /// The text of a file is not held.
+    #[error(
+        "{file} {}, so the current files cannot be kept in the records{}",
+        .reason.as_str(), .reason.advice()
+    )]
+    NotHeld {
+        /// Name of the file.
+        file: String,
+        /// Reason.
+        reason: NotHeldReason,
+    },
 }
 
 /// Error of a change. Nothing has been written.
@@ -62,7 +73,7 @@ pub enum CarryOutError {
     NotKept(#[from] NotKept),
     /// The files cannot be read.
     #[error(transparent)]
-    Read(#[from] ReadFilesError),
+    Read(#[from] ReadError),
     /// The files on disk have changed since the plan was made.
     #[error("the files have changed in the meantime")]
     Conflict,
@@ -91,16 +102,19 @@ impl<'s> Versions<'s> {
         Versions { live_since: at, ..self }
     }
 
-    /// Checks that these files can be kept: numbers are stored in full, since files of rules can contain
-    /// some, and the files are not too large.
+    /// Checks that these files can be kept, and returns them as they are stored: numbers are stored in full, since
+    /// files of rules can contain some, and the files are UTF-8 and not too large.
     ///
     /// # Errors
     /// Fails with the reason if they cannot.
-    pub fn check(self, files: &Snapshot) -> Result<(), NotKept> {
-        match self.numbers.stores_full() {
-            false => Err(NotKept::Numbers(self.numbers.as_str())),
-            true if files.fits_into_records() => Ok(()),
-            true => Err(NotKept::TooLarge),
+    pub fn check(self, files: &RuleFiles) -> Result<&Snapshot, NotKept> {
+        if !self.numbers.stores_full() {
+            return Err(NotKept::Numbers(self.numbers.as_str()));
+        }
+        let files = files.snapshot().map_err(|(file, reason)| NotKept::NotHeld { file, reason })?;
+        match files.fits_into_records() {
+            true => Ok(files),
+            false => Err(NotKept::TooLarge),
         }
     }
 }
@@ -132,7 +146,7 @@ pub async fn carry_out(
     /// One change at a time in this process.
     static CHANGING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _changing = CHANGING.lock().await;
-    versions.check(files.snapshot())?;
+    let kept = versions.check(&files)?.clone();
     let (files, changed) = blocking(move || {
         let changed = files.have_changed();
         (files, changed)
@@ -153,7 +167,7 @@ pub async fn carry_out(
     let before = RuleSnapshot {
         fingerprint: change.old_fingerprint.clone(),
         at: versions.live_since.unwrap_or(author.at),
-        files: files.snapshot().clone(),
+        files: kept,
     };
     versions.store.add_rule_change(&change, before).await?;
     if let Err(error) = blocking(move || plan.write()).await {

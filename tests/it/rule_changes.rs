@@ -15,7 +15,7 @@ use switchboard::rule_changes::{
     Author, CarryOutError, ChangePlan, Edit, EditProblem, NotKept, ReplayLimits, RuleFileKind,
     RuleFiles, Stopped, Versions, carry_out, check, check_writable, replay_calls,
 };
-use switchboard::rules::{CheckContext, LoadedTable};
+use switchboard::rules::{CheckContext, LoadedTable, NotHeldReason};
 use switchboard::settings::{NumberStorage, RecordsLocation};
 use tempfile::TempDir;
 
@@ -205,7 +205,7 @@ fn an_error_while_writing_leaves_every_file_as_it_was() {
 
     // The second file cannot be replaced: a folder has taken its place.
     fs::remove_dir(folder.rules.join(".vip.csv.new")).unwrap();
-    let snapshot = files.snapshot().clone();
+    let snapshot = files.snapshot().unwrap().clone();
     fs::remove_file(folder.rules.join("vip.csv")).unwrap();
     fs::write(folder.rules.join("50-rules.toml"), "# edited\n").unwrap();
     let plan = ChangePlan::of_version(&folder.rules, &snapshot).unwrap();
@@ -275,7 +275,7 @@ async fn a_change_keeps_the_version_before_and_who_made_it() {
         assert_eq!(changes[0].action, RuleAction::Restore, "the newest first");
         let tables = store.rule_tables().await.unwrap();
         let restored = tables.iter().find(|table| table.fingerprint == old).unwrap();
-        assert_eq!(restored.change.as_ref(), Some(&changes[0]));
+        assert_eq!((restored.change(), restored.changes.len()), (Some(&changes[0]), 1));
         // Both were stored because they were replaced; no service is known to have used them.
         assert!(tables.iter().all(|table| table.snapshot.is_some() && table.live_since.is_none()));
 
@@ -335,6 +335,58 @@ async fn nothing_is_written_unless_the_version_before_can_be_kept() {
     let refused = attempt(folder.files(), &full).await;
     assert!(matches!(refused, CarryOutError::Write(_)), "{refused}");
     assert!(store.rule_changes().await.unwrap().is_empty());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_file_whose_text_is_not_held_leaves_the_others_as_they_are() {
+    let store = Store::open(&RecordsLocation::Memory).await.unwrap();
+    let full = NumberPolicy::new(NumberStorage::Full);
+    let utf_16: Vec<u8> =
+        format!("\u{feff}{LIST}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin_1 = [b"number,city\n+12137770000,M".as_slice(), b"\xfcnchen\n"].concat();
+    let large = (0..50).map(|row| format!("+1213777{row:04},{}\n", "x".repeat(700 << 10)));
+    let large = format!("number,note\n{}", large.collect::<String>()).into_bytes();
+    for (content, reason, rows) in [
+        (utf_16, NotHeldReason::Utf16, 1),
+        (latin_1, NotHeldReason::NotUtf8, 1),
+        (large, NotHeldReason::TooLarge, 50),
+    ] {
+        let folder = Folder::new();
+        fs::write(folder.rules.join("vip.csv"), &content).unwrap();
+        let files = folder.files();
+        let list = files.find("vip.csv").unwrap();
+        assert_eq!(list.kind, RuleFileKind::NotHeld(reason));
+        assert_eq!((list.text, list.bytes), ("", content.len() as u64));
+        let rules = files.find("50-rules.toml").unwrap();
+        assert_eq!((rules.text, rules.kind), (RULES, RuleFileKind::Rules));
+        assert_eq!(files.snapshot(), Err(("vip.csv".to_owned(), reason)));
+        assert!(!files.texts().contains_key("vip.csv"), "nothing is compared with it");
+
+        // An edit of another file is checked with the whole table.
+        let edited = RULES.replace("agent_1", "agent_2");
+        let change = plan(&files, &[("50-rules.toml", Some(&edited))]);
+        let checked = check(&files, &change, &CheckContext::default()).unwrap();
+        assert_eq!(checked.table.unwrap().lists.all()[0].rows, rows, "{:?}", checked.mistakes);
+        let of_list = ChangePlan::of_edit(&files, &edit(&[("vip.csv", Some(LIST))])).unwrap_err();
+        assert_eq!(of_list.problem, EditProblem::NotHeld(reason));
+
+        // There is no way back, so nothing is written, and no part is stored as if it were the table.
+        let by = author("", "2026-11-27T10:00:00Z");
+        let versions = Versions::new(&store, &full);
+        let done = carry_out(files.clone(), change, "x", RuleAction::Apply, by, versions).await;
+        let refused = done.unwrap_err();
+        assert!(matches!(refused, CarryOutError::NotKept(NotKept::NotHeld { .. })), "{refused}");
+        assert!(refused.to_string().starts_with("vip.csv "), "{refused}");
+        assert!(store.stored_versions().await.unwrap().is_empty());
+        let loaded = switchboard::rules::load(&folder.rules, &CheckContext::default(), &mut |_| {});
+        assert_eq!(loaded.unwrap().snapshot, None);
+
+        // A change of the file is noticed.
+        assert!(!files.have_changed().unwrap());
+        fs::write(folder.rules.join("vip.csv"), [&content[..], b"\n"].concat()).unwrap();
+        assert!(files.have_changed().unwrap());
+    }
     store.close().await;
 }
 

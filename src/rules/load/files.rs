@@ -1,7 +1,7 @@
 //! Reads the files of a rule table. With `list_rows`, the only module below `rules` that touches the
 //! disk. Keeps a stamp of each file, so that changes are detected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Cursor, Read, Seek};
@@ -43,6 +43,14 @@ enum FileState {
 }
 
 impl FileStamp {
+    /// Returns bytes that differ if the state differs.
+    pub(crate) fn state_bytes(&self) -> Vec<u8> {
+        match &self.state {
+            FileState::File(state) => state.iter().flat_map(|part| part.to_be_bytes()).collect(),
+            FileState::Missing | FileState::Folder(_) => Vec::new(),
+        }
+    }
+
     /// Returns the current stamp of a path.
     pub fn current(path: &Path) -> FileStamp {
         FileStamp { path: path.to_owned(), state: state(path) }
@@ -183,6 +191,57 @@ impl Snapshot {
     }
 }
 
+/// Reason for which the text of a file is not held in memory. The table reads the file all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotHeldReason {
+    /// All files together would be larger than a copy may be.
+    TooLarge,
+    /// The file is in UTF-16.
+    Utf16,
+    /// The file contains bytes that are not UTF-8.
+    NotUtf8,
+}
+
+impl NotHeldReason {
+    /// Returns the reason in words that follow the name of the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NotHeldReason::TooLarge => "has, with the other files, more than 32 MB",
+            NotHeldReason::Utf16 => "is in UTF-16",
+            NotHeldReason::NotUtf8 => "is not UTF-8",
+        }
+    }
+
+    /// Returns what to do, to follow the reason; empty if nothing can be done to the file alone.
+    pub fn advice(self) -> &'static str {
+        match self {
+            NotHeldReason::TooLarge => "",
+            NotHeldReason::Utf16 | NotHeldReason::NotUtf8 => "; save it as UTF-8",
+        }
+    }
+}
+
+/// A file whose text is not held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotHeldFile {
+    /// State of the file when it was read.
+    pub stamp: FileStamp,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Reason.
+    pub reason: NotHeldReason,
+}
+
+/// The files of a rule table of which not all can be held. It is no [`Snapshot`], so that nothing loads or stores
+/// the held files as if they were the whole table.
+#[derive(Debug, Clone, Default)]
+pub struct PartialSnapshot {
+    /// The texts that are held.
+    pub held: Snapshot,
+    /// The other files, by path.
+    pub not_held: BTreeMap<PathBuf, NotHeldFile>,
+}
+
 /// A file, or its copy in a snapshot.
 pub(crate) trait Readable: Read + Seek {}
 
@@ -192,8 +251,12 @@ impl<T: Read + Seek> Readable for T {}
 #[derive(Debug)]
 pub(crate) struct TableFiles {
     pub(crate) stamps: Vec<FileStamp>,
-    /// `None` once it would exceed [`Snapshot::MAX_COPY_BYTES`].
-    pub(crate) snapshot: Option<Snapshot>,
+    /// Texts of the files that were read, except for those in `not_held`.
+    held: Snapshot,
+    /// Files whose texts are not held, by path.
+    not_held: BTreeMap<PathBuf, NotHeldFile>,
+    /// Paths of the files of dates.
+    dates: BTreeSet<PathBuf>,
     /// Snapshot to read from, in place of the disk.
     source: Option<Snapshot>,
     /// Files to read in another version than the one on disk.
@@ -269,19 +332,35 @@ impl TableFiles {
 
     /// Reads from the disk, except the replaced files.
     pub(crate) fn on_disk_except(replaced: Replacements) -> TableFiles {
-        let snapshot = Some(Snapshot::default());
-        TableFiles { stamps: Vec::new(), snapshot, source: None, replaced }
+        TableFiles {
+            stamps: Vec::new(),
+            held: Snapshot::default(),
+            not_held: BTreeMap::new(),
+            dates: BTreeSet::new(),
+            source: None,
+            replaced,
+        }
     }
 
     /// Reads from a snapshot, without touching the disk.
     pub(crate) fn in_snapshot(snapshot: &Snapshot) -> TableFiles {
         // What is read again is kept again, for the next snapshot.
         TableFiles {
-            stamps: Vec::new(),
-            snapshot: Some(snapshot.clone()),
+            held: snapshot.clone(),
             source: Some(snapshot.clone()),
-            replaced: Replacements::default(),
+            ..TableFiles::on_disk()
         }
+    }
+
+    /// Returns what was read: the stamps of the files, their texts, and the paths of the files of dates. The texts
+    /// are a snapshot if all of them are held.
+    pub(crate) fn finish(self) -> FilesRead {
+        let TableFiles { stamps, held, not_held, dates, .. } = self;
+        let texts = match not_held.is_empty() {
+            true => Ok(held),
+            false => Err(PartialSnapshot { held, not_held }),
+        };
+        FilesRead { stamps, texts, dates }
     }
 
     /// Returns the text of a file, or of all TOML files of a folder. Reports text that is not UTF-8.
@@ -318,10 +397,8 @@ impl TableFiles {
             Some(text) => Arc::new(SourceFile::new(&path.display().to_string(), text.to_owned())),
             None => read_text(path, report)?,
         };
-        if let Some(snapshot) = &mut self.snapshot {
-            snapshot.rules.push(path.to_owned());
-        }
-        self.add_to_snapshot(path, &file.text);
+        self.held.rules.push(path.to_owned());
+        self.hold(path, &file.text);
         Ok(file)
     }
 
@@ -346,34 +423,56 @@ impl TableFiles {
         }
         self.stamps.push(FileStamp::current(path));
         if let Some(text) = self.replaced.text(path).map(str::to_owned) {
-            self.add_to_snapshot(path, &text);
+            self.hold(path, &text);
             let bytes = text.len() as u64;
             return Ok((Box::new(Cursor::new(text.into_bytes())), bytes));
         }
         let (mut file, bytes) = regular_file::open(path, SizeLimit::LIST)?;
-        if bytes > Snapshot::MAX_COPY_BYTES {
-            self.snapshot = None;
-        }
-        if self.snapshot.is_none() {
+        if !self.has_room_for(path, bytes) {
+            self.note_not_held(path, bytes, NotHeldReason::TooLarge);
             return Ok((Box::new(file), bytes));
         }
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
         match decode_text(text.clone()) {
-            Some(text) => self.add_to_snapshot(path, &text),
-            None => self.snapshot = None,
+            Some(text) => self.hold(path, &text),
+            None => self.note_not_held(path, bytes, NotHeldReason::NotUtf8),
         }
         Ok((Box::new(Cursor::new(text)), bytes))
     }
 
-    fn add_to_snapshot(&mut self, path: &Path, text: &str) {
-        let Some(snapshot) = &mut self.snapshot else { return };
-        if snapshot.bytes() + text.len() as u64 > Snapshot::MAX_COPY_BYTES {
-            self.snapshot = None;
-        } else {
-            snapshot.files.insert(path.to_owned(), text.to_owned());
+    /// Opens a file of dates like [`TableFiles::open`].
+    pub(crate) fn open_dates(&mut self, path: &Path) -> io::Result<(Box<dyn Readable>, u64)> {
+        self.dates.insert(path.to_owned());
+        self.open(path)
+    }
+
+    fn hold(&mut self, path: &Path, text: &str) {
+        let bytes = text.len() as u64;
+        match self.has_room_for(path, bytes) {
+            true => drop(self.held.files.insert(path.to_owned(), text.to_owned())),
+            false => self.note_not_held(path, bytes, NotHeldReason::TooLarge),
         }
     }
+
+    /// Returns whether the texts with this one are no larger than a copy may be. A file can be read twice.
+    fn has_room_for(&self, path: &Path, bytes: u64) -> bool {
+        let others = self.held.bytes() - self.held.text(path).map_or(0, |text| text.len() as u64);
+        others + bytes <= Snapshot::MAX_COPY_BYTES
+    }
+
+    fn note_not_held(&mut self, path: &Path, bytes: u64, reason: NotHeldReason) {
+        self.held.files.remove(path);
+        let file = NotHeldFile { stamp: FileStamp::current(path), bytes, reason };
+        self.not_held.insert(path.to_owned(), file);
+    }
+}
+
+/// What was read of the files of a table.
+pub(crate) struct FilesRead {
+    pub(crate) stamps: Vec<FileStamp>,
+    pub(crate) texts: Result<Snapshot, PartialSnapshot>,
+    pub(crate) dates: BTreeSet<PathBuf>,
 }
 
 fn read_text(path: &Path, report: &mut Report) -> io::Result<Arc<SourceFile>> {

@@ -80,7 +80,7 @@ const MAX_DATES_BYTES: u64 = 1_000_000;
 /// Reads a file of dates as a whole.
 pub(crate) fn read_dates(files: &mut TableFiles, path: &Path) -> io::Result<String> {
     let refused = |message: &str| Err(io::Error::new(io::ErrorKind::InvalidData, message));
-    let (mut file, bytes) = files.open(path)?;
+    let (mut file, bytes) = files.open_dates(path)?;
     if bytes > MAX_DATES_BYTES {
         return refused("a file of dates has at most 1 MB");
     }
@@ -275,14 +275,14 @@ pub(crate) fn column_name(name: &str) -> String {
 }
 
 /// Separator of the cells of a file.
-struct Separator {
-    separator: char,
+pub(crate) struct Separator {
+    pub(crate) separator: char,
     /// The first line declares it: `sep=;`.
-    is_declared: bool,
+    pub(crate) is_declared: bool,
 }
 
 /// Detects the separator in the first line that is not blank, outside quoted cells.
-fn separator(file: &mut dyn Readable) -> io::Result<Separator> {
+pub(crate) fn separator(file: &mut dyn Readable) -> io::Result<Separator> {
     const MAX_HEADER_BYTES: u64 = 1_000_000;
     let mut line = Vec::new();
     let mut reader = BufReader::new(file.take(MAX_HEADER_BYTES));
