@@ -3,34 +3,43 @@
 //! Nothing is kept on the server between the steps: each form carries the texts, the version of the files that
 //! they were made from, and after a check a hash of what was checked.
 
+mod file_view;
 mod form;
 mod history;
 mod list;
 mod preview;
 mod workbench;
 
+use std::fs::File;
+use std::io::{self, Read};
+
 use askama::Template;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::stream;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::access::Reader;
-use super::page::{Editor, Frame, HtmlPage, PageError, PageSection, Parameters, with_problem};
+use super::page::{
+    Editor, Frame, HtmlPage, PageError, PageSection, Parameters, off_thread, with_problem,
+};
 use super::state::Console;
 use crate::http::HttpProblem;
 use crate::records::{RuleAction, RuleChange};
 use crate::rule_changes::{
-    Author, CarryOutError, ChangePlan, Grid, Mistake, RuleFileKind, TableNames, Versions,
+    Author, CarryOutError, ChangePlan, Mistake, RuleFile, RuleFileKind, TableNames, Versions,
     carry_out, store_of,
 };
-use form::{Draft, FormFields, text_hash};
+use file_view::FileView;
+use form::{Draft, FormFields};
 use preview::{DiffView, Preview};
 use workbench::{Workbench, differences};
 
@@ -38,11 +47,10 @@ use workbench::{Workbench, differences};
 const DAYS: u32 = 7;
 /// Choices of days.
 const CHOICES: [u32; 4] = [1, 7, 30, 90];
-/// Largest text that is sent to a page.
-const MAX_SHOWN_BYTES: usize = 512 << 10;
-
 /// Largest body of a form: texts that are escaped for a form can be three times as long.
 const MAX_FORM_BYTES: usize = 8 << 20;
+/// Part of a file that is sent at once.
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// Returns the routes of an edit.
 pub(super) fn routes() -> Router<Console> {
@@ -90,29 +98,6 @@ struct ChangePage {
     preview: Option<Preview>,
     /// The change that was applied.
     done: Option<RuleChange>,
-}
-
-/// A file in the editor.
-struct FileView {
-    name: String,
-    /// Number in the page, for ids.
-    number: usize,
-    text: String,
-    /// Hash of the text of the file, by which a form tells whether it was edited.
-    sent: String,
-    /// Mode of the editor: `toml`, or none.
-    mode: &'static str,
-    kind: &'static str,
-    is_open: bool,
-    is_editable: bool,
-    /// Too large for a page.
-    is_large: bool,
-    size: String,
-    is_changed: bool,
-    /// Link to the grid, if the list can be edited as one.
-    grid: Option<String>,
-    can_remove: bool,
-    is_removed: bool,
 }
 
 impl ChangePage {
@@ -193,79 +178,6 @@ impl ChangePage {
         {
             first.is_open = true;
         }
-    }
-}
-
-impl FileView {
-    fn all(bench: &Workbench, reader: &Reader, draft: Option<&Draft>) -> Vec<FileView> {
-        let files = bench.files.files();
-        let rules = files.iter().filter(|file| file.kind == RuleFileKind::Rules).count();
-        let view = |(number, file): (usize, &crate::rule_changes::RuleFile<'_>)| {
-            let typed = draft.and_then(|draft| draft.texts.get(&file.name));
-            let text = typed.map_or(file.text, String::as_str);
-            let is_large = text.len() > MAX_SHOWN_BYTES;
-            let is_editable = file.kind.is_editable() && reader.is_editor();
-            let has_grid = is_editable && typed.is_none() && Grid::parse(&file.name, text).is_ok();
-            FileView {
-                name: file.name.clone(),
-                number,
-                sent: text_hash(file.text),
-                text: if is_large { String::new() } else { reader.text(text).into_owned() },
-                mode: if file.kind == RuleFileKind::Rules { "toml" } else { "" },
-                kind: match file.kind {
-                    RuleFileKind::Rules => "rules",
-                    RuleFileKind::List => "list",
-                    RuleFileKind::Other => "calendar",
-                    RuleFileKind::Outside => "outside of the folder of the rules",
-                    RuleFileKind::Copy => "copy of a list that lives elsewhere",
-                },
-                is_open: false,
-                is_editable: is_editable && !is_large,
-                is_large,
-                size: size(text.len()),
-                is_changed: text != file.text,
-                grid: has_grid.then(|| link("/change/list", &file.name)),
-                can_remove: is_editable
-                    && bench.files.is_folder()
-                    && file.kind == RuleFileKind::Rules
-                    && rules > 1,
-                is_removed: draft.is_some_and(|draft| draft.removed.contains(&file.name)),
-            }
-        };
-        let mut views: Vec<FileView> = files.iter().enumerate().map(view).collect();
-        // Texts of files that someone else has removed.
-        let typed = draft.iter().flat_map(|draft| &draft.texts);
-        for (name, text) in typed.filter(|(name, _)| bench.files.find(name).is_none()) {
-            views.push(FileView {
-                name: name.clone(),
-                number: views.len(),
-                sent: String::new(),
-                text: text.clone(),
-                mode: "",
-                kind: "no file of the rules",
-                is_open: false,
-                is_editable: true,
-                is_large: false,
-                size: size(text.len()),
-                is_changed: true,
-                grid: None,
-                can_remove: false,
-                is_removed: false,
-            });
-        }
-        views
-    }
-
-    /// Link to the file as it is on disk.
-    fn download(&self) -> String {
-        link("/change/file", &self.name)
-    }
-}
-
-fn size(bytes: usize) -> String {
-    match bytes {
-        0..10_240 => format!("{bytes} bytes"),
-        _ => format!("{} KB", bytes / 1024),
     }
 }
 
@@ -422,7 +334,7 @@ async fn carry_out_now(
         let change = carry_out(files, plan, &fingerprint, action, author, versions).await?;
         if let Some(handle) = &console.reload_handle {
             // The page that follows shows the result.
-            drop(handle.reload().await);
+            drop(handle.reload_for(&change.who).await);
         }
         Ok::<_, CarryOutError>(change)
     });
@@ -447,10 +359,11 @@ pub(super) async fn download_typed(
     let draft = Draft::read(&fields, &bench.files);
     let text = draft.texts.get(&wanted).map(String::as_str);
     let text = text.or_else(|| (draft.new_name == wanted).then_some(draft.new_text.as_str()));
-    let kept = bench.files.find(&wanted);
-    let text = text.or(kept.as_ref().map(|file| file.text));
-    let text = text.ok_or_else(|| HttpProblem::NotFound("no such file".to_owned()))?;
-    Ok(attachment(&wanted, text.to_owned()))
+    match (text, bench.files.find(&wanted)) {
+        (Some(text), _) => Ok(attachment(&wanted, Body::from(text.to_owned()))),
+        (None, Some(file)) => on_disk(&file).await,
+        (None, None) => Err(HttpProblem::NotFound("no such file".to_owned()).into()),
+    }
 }
 
 /// Sends a file as it is on disk.
@@ -462,17 +375,43 @@ pub(super) async fn download(
     let bench = Workbench::open(&console).await?;
     let file = query.file.as_deref().and_then(|name| bench.files.find(name));
     let file = file.ok_or_else(|| HttpProblem::NotFound("no such file".to_owned()))?;
-    Ok(attachment(&file.name, file.text.to_owned()))
+    on_disk(&file).await
 }
 
-fn attachment(name: &str, text: String) -> Response {
+/// Sends a file, whose bytes may be those of another encoding.
+async fn on_disk(file: &RuleFile<'_>) -> Result<Response, PageError> {
+    let RuleFileKind::NotHeld(_) = file.kind else {
+        return Ok(attachment(&file.name, Body::from(file.text.to_owned())));
+    };
+    let opened = file.open().map_err(|error| {
+        HttpProblem::Unavailable(format!("{} cannot be read: {error}", file.name))
+    })?;
+    let chunks = stream::try_unfold(opened, async |opened| {
+        let read = off_thread(move || chunk(opened)).await;
+        read.map_err(|problem| io::Error::other(problem.to_string()))?
+    });
+    let mut response = attachment(&file.name, Body::from_stream(chunks));
+    let kind = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+/// Reads the next part of a file; `None` at its end.
+fn chunk(mut file: File) -> io::Result<Option<(Vec<u8>, File)>> {
+    let mut bytes = vec![0; CHUNK_BYTES];
+    let read = file.read(&mut bytes)?;
+    bytes.truncate(read);
+    Ok((read > 0).then_some((bytes, file)))
+}
+
+fn attachment(name: &str, body: Body) -> Response {
     let name = name.rsplit('/').next().unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let name: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
     let disposition = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));
     let disposition = disposition.unwrap_or(HeaderValue::from_static("attachment"));
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    ([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, disposition)], text).into_response()
+    ([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, disposition)], body).into_response()
 }
 
 /// Sends the JSON Schema of a rule table, for completion.

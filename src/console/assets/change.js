@@ -192,6 +192,13 @@
   }
   editors.forEach((editor) => editor.performLint());
 
+  // Texts that are those of the files are not sent: a table can have more than a form may.
+  form.addEventListener("formdata", (event) => {
+    for (const area of form.querySelectorAll("textarea[data-as-on-disk]")) {
+      if (area.value === area.defaultValue) event.formData.delete(area.name);
+    }
+  });
+
   // Leaving with unsaved texts
 
   form.addEventListener("submit", (event) => {

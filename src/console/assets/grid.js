@@ -11,7 +11,11 @@
 
   add.type = "button";
   add.textContent = "Add a row";
-  add.addEventListener("click", () => addRow().querySelector('input[name="cell"]').focus());
+  add.addEventListener("click", () => {
+    const row = addRow();
+    number(row);
+    row.querySelector('input[name="cell"]').focus();
+  });
 
   for (const row of body.rows) prepare(row);
 
@@ -36,19 +40,19 @@
       input.removeAttribute("value");
     });
     body.append(row);
-    number();
     isEdited = true;
     return row;
   }
 
-  // Numbers, and the names that screen readers say.
-  function number() {
+  // Numbers, and the names that screen readers say, from a row on. Those before it keep theirs.
+  function number(first) {
     const columns = [...grid.tHead.rows[0].cells].slice(1, -1).map((cell) => cell.textContent);
-    [...body.rows].forEach((row, at) => {
+    let at = first.sectionRowIndex;
+    for (let row = first; row; row = row.nextElementSibling, at++) {
       row.cells[0].firstChild.textContent = at + 1;
       cells(row).forEach((cell, column) => cell.setAttribute("aria-label", `${columns[column]}, row ${at + 1}`));
       row.querySelector("button.remove")?.setAttribute("aria-label", `Remove row ${at + 1}`);
-    });
+    }
   }
 
   const cells = (row) => [...row.querySelectorAll('input[name="cell"]')];
@@ -57,12 +61,13 @@
     const button = event.target.closest("button.remove");
     if (!button) return;
     const row = button.closest("tr");
-    const next = row.nextElementSibling ?? row.previousElementSibling;
+    const below = row.nextElementSibling;
+    const next = below ?? row.previousElementSibling;
     if (body.rows.length === 1) {
       cells(row).forEach((cell) => (cell.value = ""));
     } else {
       row.remove();
-      number();
+      if (below) number(below);
     }
     isEdited = true;
     (next?.querySelector("button.remove") ?? add).focus();
@@ -76,7 +81,9 @@
     const row = cell.closest("tr");
     const column = cells(row).indexOf(cell);
     const isLast = !row.nextElementSibling && step > 0;
-    const target = isLast && event.key === "Enter" ? addRow() : step > 0 ? row.nextElementSibling : row.previousElementSibling;
+    const isNew = isLast && event.key === "Enter";
+    const target = isNew ? addRow() : step > 0 ? row.nextElementSibling : row.previousElementSibling;
+    if (isNew) number(target);
     if (target) {
       cells(target)[column].focus();
       cells(target)[column].select();
@@ -91,6 +98,7 @@
     event.preventDefault();
     let row = cell.closest("tr");
     const column = cells(row).indexOf(cell);
+    const last = body.lastElementChild;
     text.split(/\r?\n/).forEach((line, at) => {
       if (at > 0) row = row.nextElementSibling ?? addRow();
       line.split("\t").forEach((value, offset) => {
@@ -98,6 +106,8 @@
         if (target) target.value = value.trim();
       });
     });
+    // Once for all rows that were added: each one takes a while.
+    if (last.nextElementSibling) number(last.nextElementSibling);
     isEdited = true;
   });
 

@@ -6,43 +6,60 @@ use std::path::Path as FilePath;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use uuid::Uuid;
 
 use super::form::FormFields;
 use super::preview::{DiffView, Preview, local};
 use super::workbench::{Workbench, differences};
 use super::{CHOICES, DAYS, carry_out_now};
 use crate::console::access::Reader;
-use crate::console::page::{Editor, Frame, HtmlPage, PageError, PageSection, with_problem};
+use crate::console::page::{
+    Editor, Frame, HtmlPage, PageError, PageSection, Parameters, with_problem,
+};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
-use crate::records::{RuleAction, RuleChange, RuleSnapshot, Store};
+use crate::records::{RuleAction, RuleSnapshot, RuleStep, Store, rule_history};
 use crate::rule_changes::ChangePlan;
 use crate::rules::{Snapshot, is_list_copy};
 
-/// Maximum number of versions on a page.
-const MAX_VERSIONS: usize = 200;
+/// Maximum number of steps on a page.
+const MAX_STEPS: usize = 200;
 
 #[derive(Template)]
 #[template(path = "change/versions.html")]
 struct VersionsPage {
     frame: Frame,
     zone: String,
-    versions: Vec<VersionRow>,
+    steps: Vec<StepRow>,
     more: usize,
     /// Reason for which there are no versions.
     problem: Option<String>,
 }
 
-/// A stored version.
-struct VersionRow {
+/// A version that became live: by a change, or by other means.
+struct StepRow {
     fingerprint: String,
     short: String,
-    /// Time at which it became live last.
+    /// The change that led to it.
+    change: Option<Uuid>,
+    /// The version before that change, in short.
+    after: Option<String>,
+    /// Time of the change, or the last time at which the version became live.
     at: String,
     who: String,
     action: &'static str,
     note: String,
+    /// The files on disk are those of this version, and no later step led to it.
     is_current: bool,
+}
+
+/// Query parameters of the page of a version.
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::console) struct VersionQuery {
+    /// The change to show, of those that led to the version; the newest one without it.
+    change: Option<Uuid>,
 }
 
 #[derive(Template)]
@@ -51,7 +68,9 @@ struct VersionPage {
     frame: Frame,
     csrf: String,
     is_editor: bool,
-    version: VersionRow,
+    version: StepRow,
+    /// The other times at which the files became those of this version.
+    others: Vec<StepRow>,
     /// The version before it.
     before: Option<String>,
     diffs: Vec<DiffView>,
@@ -80,11 +99,11 @@ pub(in crate::console) async fn list(
     let mut page = VersionsPage {
         frame: Frame::new("Versions of the rules", PageSection::Change, &reader),
         zone: crate::console::calls::zone_name(&zone),
-        versions: Vec::new(),
+        steps: Vec::new(),
         more: 0,
         problem: None,
     };
-    let store = match console.app.recorder().store() {
+    let store = match console.store().await {
         Ok(store) => store,
         Err(reason) => {
             page.problem = Some(reason.to_string());
@@ -92,40 +111,52 @@ pub(in crate::console) async fn list(
         }
     };
     let current = Workbench::open(&console).await?.files.fingerprint().to_owned();
-    let changes = store.rule_changes().await?;
-    let mut versions = store.stored_versions().await?;
-    page.more = versions.len().saturating_sub(MAX_VERSIONS);
-    versions.truncate(MAX_VERSIONS);
-    let row = |(fingerprint, at): (String, jiff::Timestamp)| {
-        let at = local(at, &zone);
-        VersionRow::new(fingerprint, at, &changes, &current, &reader)
-    };
-    page.versions = versions.into_iter().map(row).collect();
+    let steps = history(&store).await?;
+    page.more = steps.len().saturating_sub(MAX_STEPS);
+    page.steps = StepRow::all(&steps, &current, &zone, &reader);
+    page.steps.truncate(MAX_STEPS);
     Ok(HtmlPage(page).into_response())
 }
 
-impl VersionRow {
-    fn new(
-        fingerprint: String,
-        at: String,
-        changes: &[RuleChange],
-        current: &str,
-        reader: &Reader,
-    ) -> VersionRow {
-        let change = changes.iter().find(|change| change.new_fingerprint == fingerprint);
-        VersionRow {
-            short: fingerprint.get(..7).unwrap_or(&fingerprint).to_owned(),
-            at,
-            who: change.map(|change| change.who.clone()).unwrap_or_default(),
+async fn history(store: &Store) -> Result<Vec<RuleStep>, PageError> {
+    Ok(rule_history(&store.rule_changes().await?, &store.stored_versions().await?))
+}
+
+impl StepRow {
+    fn all(steps: &[RuleStep], current: &str, zone: &TimeZone, reader: &Reader) -> Vec<StepRow> {
+        let newest = steps.iter().position(|step| step.fingerprint == current);
+        let row = |(number, step)| StepRow::new(step, Some(number) == newest, zone, reader);
+        steps.iter().enumerate().map(row).collect()
+    }
+
+    fn new(step: &RuleStep, is_current: bool, zone: &TimeZone, reader: &Reader) -> StepRow {
+        let change = step.change.as_ref();
+        StepRow {
+            short: short(&step.fingerprint).to_owned(),
+            change: step.change_id(),
+            after: change.map(|change| short(&change.old_fingerprint).to_owned()),
+            at: local(step.at, zone),
+            who: change.map(|change| reader.text(&change.who).into_owned()).unwrap_or_default(),
             action: change.map_or("an edit of the files", |change| match change.action {
                 RuleAction::Apply => "applied",
                 RuleAction::Restore => "restored",
             }),
             note: change.map(|change| reader.text(&change.note).into_owned()).unwrap_or_default(),
-            is_current: fingerprint == current,
-            fingerprint,
+            is_current,
+            fingerprint: step.fingerprint.clone(),
         }
     }
+
+    /// Link to the page with what this step changed.
+    fn link(&self) -> String {
+        let change = self.change.map(|id| format!("?change={id}"));
+        format!("/change/versions/{}{}", self.fingerprint, change.unwrap_or_default())
+    }
+}
+
+/// Returns the beginning of a fingerprint, which identifies a version as well as the whole of it.
+fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..7).unwrap_or(fingerprint)
 }
 
 /// A stored version with the files as they are now.
@@ -136,7 +167,7 @@ struct Found {
 }
 
 async fn find(console: &Console, fingerprint: &str) -> Result<Found, PageError> {
-    let store = console.app.recorder().store()?;
+    let store = console.store().await?;
     let snapshot = store.rule_snapshot(fingerprint).await?;
     let snapshot = snapshot
         .ok_or_else(|| HttpProblem::NotFound("this version is not stored any more".to_owned()))?;
@@ -148,25 +179,44 @@ pub(in crate::console) async fn show(
     State(console): State<Console>,
     reader: Reader,
     Path(fingerprint): Path<String>,
+    Parameters(query): Parameters<VersionQuery>,
 ) -> Result<Response, PageError> {
     let found = find(&console, &fingerprint).await?;
-    let page = VersionPage::new(&console, &found, &reader).await?;
+    let page = VersionPage::new(&console, &found, &reader, query.change).await?;
     Ok(HtmlPage(page).into_response())
 }
 
 impl VersionPage {
+    /// `change` is one of those that led to the version, in place of the newest step.
     async fn new(
         console: &Console,
         found: &Found,
         reader: &Reader,
+        change: Option<Uuid>,
     ) -> Result<VersionPage, PageError> {
         let Found { store, snapshot, bench } = found;
-        let changes = store.rule_changes().await?;
-        let before = before(store, &changes, snapshot).await?;
+        let steps = history(store).await?;
+        let is_of_version = |step: &RuleStep| step.fingerprint == snapshot.fingerprint;
+        let is_wanted = |step: &RuleStep| {
+            is_of_version(step) && change.is_none_or(|id| step.change_id() == Some(id))
+        };
+        let shown = steps.iter().position(is_wanted);
+        let shown = shown.ok_or_else(|| {
+            HttpProblem::NotFound("this change of the version is not stored".to_owned())
+        })?;
+        let before = before(store, &steps, shown).await?;
         let zone = console.app.table().zone.clone();
-        let (at, fingerprint) = (local(snapshot.at, &zone), snapshot.fingerprint.clone());
-        let current = bench.files.fingerprint();
-        let version = VersionRow::new(fingerprint, at, &changes, current, reader);
+        let rows = StepRow::all(&steps, bench.files.fingerprint(), &zone, reader);
+        let (mut version, mut others) = (None, Vec::new());
+        for (number, row) in rows.into_iter().enumerate() {
+            match number == shown {
+                true => version = Some(row),
+                false if is_of_version(&steps[number]) => others.push(row),
+                false => {}
+            }
+        }
+        let mut version = version.expect("the step that was found");
+        version.is_current = snapshot.fingerprint == bench.files.fingerprint();
         let old = before.as_ref().map(|before| texts(&before.files)).unwrap_or_default();
         let diffs = match before {
             Some(_) => differences(old, texts(&snapshot.files)).await?,
@@ -186,26 +236,25 @@ impl VersionPage {
             note: String::new(),
             preview: None,
             version,
+            others,
         })
     }
 }
 
-/// Returns the version before a version: that of the change which led to it, or the one that was live before.
+/// Returns the version before a step: that from which the change led, or that of the step before.
 async fn before(
     store: &Store,
-    changes: &[RuleChange],
-    snapshot: &RuleSnapshot,
+    steps: &[RuleStep],
+    shown: usize,
 ) -> Result<Option<RuleSnapshot>, PageError> {
-    let change = changes.iter().find(|change| change.new_fingerprint == snapshot.fingerprint);
-    if let Some(change) = change {
-        return Ok(store.rule_snapshot(&change.old_fingerprint).await?);
-    }
-    let versions = store.stored_versions().await?;
-    let older = versions.iter().find(|(_, at)| *at < snapshot.at);
-    match older {
-        Some((fingerprint, _)) => Ok(store.rule_snapshot(fingerprint).await?),
-        None => Ok(None),
-    }
+    let old = match &steps[shown].change {
+        Some(change) => Some(&change.old_fingerprint),
+        None => steps.get(shown + 1).map(|step| &step.fingerprint),
+    };
+    Ok(match old {
+        Some(old) => store.rule_snapshot(old).await?,
+        None => None,
+    })
 }
 
 /// Returns the texts of a stored version by their names in its folder.
@@ -253,7 +302,7 @@ async fn render(
     fields: &FormFields,
     problem: Option<HttpProblem>,
 ) -> Result<Response, PageError> {
-    let mut page = VersionPage::new(console, &found, reader).await?;
+    let mut page = VersionPage::new(console, &found, reader, None).await?;
     let days = fields.get("days").and_then(|days| days.parse().ok());
     page.days = days.filter(|days| CHOICES.contains(days)).unwrap_or(DAYS);
     page.note = fields.get("note").unwrap_or_default().trim().to_owned();

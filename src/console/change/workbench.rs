@@ -11,7 +11,7 @@ use crate::http::HttpProblem;
 use crate::rule_changes::{
     self, ChangePlan, CheckedPlan, FileDiff, RuleFiles, Versions, check_writable, diff, store_of,
 };
-use crate::rules::CheckContext;
+use crate::rules::{CheckContext, ReadError};
 
 /// The rule files, as a request finds them.
 pub(super) struct Workbench {
@@ -51,7 +51,7 @@ impl Workbench {
         let read = off_thread(move || {
             let files = RuleFiles::read(&path, &context)?;
             let writable = check_writable(&files).map_err(|error| error.to_string());
-            Ok::<_, rule_changes::ReadFilesError>((files, writable))
+            Ok::<_, ReadError>((files, writable))
         });
         let (files, writable) =
             read.await?.map_err(|error| HttpProblem::Unavailable(error.to_string()))?;
@@ -136,6 +136,6 @@ fn refusal(console: &Console, files: &RuleFiles, writable: Result<(), String>) -
     }
     let recorder = console.app.recorder();
     let kept = store_of(recorder)
-        .and_then(|store| Versions::new(&store, recorder.numbers()).check(files.snapshot()));
+        .and_then(|store| Versions::new(&store, recorder.numbers()).check(files).map(drop));
     kept.err().map(|reason| format!("Without a way back, nothing is changed here: {reason}."))
 }

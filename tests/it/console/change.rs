@@ -202,6 +202,149 @@ async fn the_way_back_has_the_same_checks() {
 }
 
 #[tokio::test]
+async fn every_change_stays_in_the_history_when_its_files_return() {
+    let service = editable().await;
+    let first = service.app.table().fingerprint.clone();
+    let mut edit = Edit::new(&service).await;
+    let new = RULES.replace("agent_1", "agent_2");
+    let fields = [("text:rules.toml", &*new), ("note", "to the second")];
+    assert_eq!(edit.apply(&fields).await.status, StatusCode::SEE_OTHER);
+    let second = service.app.table().fingerprint.clone();
+    for (target, note) in [(&first, "too early"), (&second, "now at last")] {
+        let path = format!("/change/versions/{target}");
+        let page = text(&edit.client.submit_with_token(&path, "").await);
+        let fields = encoded(&[("checked", &field(&page, "checked")), ("note", note)]);
+        let done = edit.client.submit_with_token(&format!("{path}/restore"), &fields).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", text(&done));
+    }
+    let versions = edit.client.page("/change/versions").await;
+    let at = |part: &str| versions.find(part).unwrap_or_else(|| panic!("{part}: {versions}"));
+    assert!(at("now at last") < at("too early") && at("too early") < at("to the second"));
+    assert_eq!(versions.matches("<td class=\"time\">").count(), 3, "{versions}");
+    assert_eq!(versions.matches(">current<").count(), 1, "{versions}");
+
+    // The page of a version has each of them.
+    let page = edit.client.page(&format!("/change/versions/{second}")).await;
+    assert!(page.contains("now at last") && page.contains("to the second"), "{page}");
+    let store = service.app.recorder().store().unwrap();
+    let oldest = store.rule_changes().await.unwrap().pop().unwrap();
+    assert_eq!(oldest.note, "to the second");
+    let page = edit.client.page(&format!("/change/versions/{second}?change={}", oldest.id)).await;
+    assert!(page.contains("<dt>Note</dt><dd>to the second</dd>"), "{page}");
+    assert!(page.contains("agent_1") && page.contains("agent_2"), "its difference: {page}");
+
+    // An edit of the files on disk has no author.
+    for agent in ["agent_3", "agent_2"] {
+        let path = service.folder.path().join("rules.toml");
+        std::fs::write(path, RULES.replace("agent_1", agent)).unwrap();
+        let done = edit.client.submit_with_token("/health/reload", "").await;
+        assert_eq!(done.status, StatusCode::OK, "{}", text(&done));
+        let fingerprint = service.app.table().fingerprint.clone();
+        let live_since = service.app.live_table().table_and_status().1.loaded_at.as_millisecond();
+        let is_stored = async || {
+            let stored = store.rule_snapshot(&fingerprint).await.unwrap();
+            stored.is_some_and(|stored| stored.at.as_millisecond() >= live_since)
+        };
+        assert!(until_async(is_stored).await);
+    }
+    assert_eq!(service.app.table().fingerprint, second);
+    let page = edit.client.page(&format!("/change/versions/{second}")).await;
+    assert!(page.contains("<span class=\"none\">an edit of the files</span>"), "{page}");
+    assert!(page.contains("now at last"), "the earlier times are listed: {page}");
+    assert!(page.contains("agent_3"), "what the edit changed: {page}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_reload_after_a_change_names_the_person() {
+    let service = editable().await;
+    let new = RULES.replace("agent_1", "agent_2");
+    let mut edit = Edit::new(&service).await;
+    assert_eq!(edit.apply(&[("text:rules.toml", &new)]).await.status, StatusCode::SEE_OTHER);
+    let page = edit.client.page("/health").await;
+    assert!(page.contains("<td>ed</td>"), "{page}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_utf_8_is_named_and_closes_nothing_else() {
+    let service = editable().await;
+    let latin_1 = b"number,city\n+12137770000,M\xfcnchen\n";
+    std::fs::write(service.folder.path().join("vip.csv"), latin_1).unwrap();
+    let mut edit = Edit::new(&service).await;
+    let page = edit.client.page("/change").await;
+    assert!(page.contains("This file is not UTF-8; save it as UTF-8."), "{page}");
+    assert!(page.contains("vip.csv is not UTF-8, so the current files cannot be kept"), "{page}");
+    assert!(page.contains("name=\"text:rules.toml\"") && !page.contains("name=\"text:vip.csv\""));
+    assert!(edit.client.page("/change/versions").await.contains("live since"));
+    let answer = edit.client.get("/change/file?file=vip.csv").await;
+    assert_eq!((answer.status, &*answer.body), (StatusCode::OK, &latin_1[..]), "as it is on disk");
+    assert_eq!(answer.headers["content-type"], "application/octet-stream");
+    let answer = edit.client.get("/change/list?file=vip.csv").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+
+    let new = RULES.replace("agent_1", "agent_2");
+    let fields = [("text:rules.toml", &*new)];
+    let checked = edit.send("/change/check", &fields).await;
+    let page = text(&checked);
+    assert_eq!(checked.status, StatusCode::OK, "{page}");
+    assert!(page.contains("No errors") && page.contains("Download rules.toml"), "{page}");
+    let sent = edit.send("/change/download", &[fields[0], ("download", "rules.toml")]).await;
+    assert_eq!(text(&sent), new);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_table_with_many_lists_has_room_in_a_form() {
+    const LISTS: usize = 18;
+    let mut rules = RULES.replace("vip.file = \"vip.csv\"", "vip.numbers = [\"+12135550000\"]");
+    let rows: String = (2_000_000..2_034_000).map(|row| format!("+1213{row}\n")).collect();
+    let mut files = Vec::new();
+    for number in 0..LISTS {
+        rules = format!("lists.l{number}.file = \"l{number}.csv\"\n{rules}");
+        files.push((format!("l{number}.csv"), format!("number\n{rows}")));
+    }
+    let mut all = vec![("rules.toml", rules.as_str())];
+    all.extend(files.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    let service = service_with("edit = true", "memory:", &all).await;
+    let mut edit = Edit::new(&service).await;
+    let page = edit.client.page("/change").await;
+    assert!(page.contains("name=\"text:rules.toml\""), "rules come first");
+    let shown = page.matches("name=\"text:l").count();
+    assert!((1..LISTS).contains(&shown), "{shown}");
+    assert_eq!(page.matches("is too large for a page").count(), LISTS - shown);
+    // As a browser without scripts sends it: everything that is on the page.
+    let names: Vec<String> = files.iter().map(|(name, _)| format!("text:{name}")).collect();
+    let new = rules.replace("agent_1", "agent_2");
+    let mut fields = vec![("text:rules.toml", new.as_str())];
+    for (name, (_, content)) in names.iter().zip(&files) {
+        if page.contains(&format!("name=\"{name}\"")) {
+            fields.push((name, content));
+        }
+    }
+    let checked = edit.send("/change/check", &fields).await;
+    assert_eq!(checked.status, StatusCode::OK);
+    assert!(text(&checked).contains("Changes of rules.toml"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_of_dates_is_no_grid() {
+    let rules = format!("{RULES}\n[dates.closed]\nfile = \"closed.csv\"\n");
+    let files = [("rules.toml", &*rules), ("vip.csv", LIST), ("closed.csv", "2026-12-25\n")];
+    let service = service_with("edit = true", "memory:", &files).await;
+    let mut edit = Edit::new(&service).await;
+    let page = edit.client.page("/change").await;
+    assert!(page.contains("/change/list?file=vip.csv"), "{page}");
+    assert!(!page.contains("/change/list?file=closed.csv"), "its first line is a date: {page}");
+    let answer = edit.client.get("/change/list?file=closed.csv").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let new = [("text:closed.csv", "2026-12-25\n2026-12-26\n")];
+    assert_eq!(edit.apply(&new).await.status, StatusCode::SEE_OTHER, "as text it is edited");
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn mistakes_and_failing_tests_are_shown_at_their_lines_and_never_applied() {
     let service = editable().await;
     let mut edit = Edit::new(&service).await;
