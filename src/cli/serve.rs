@@ -127,6 +127,7 @@ impl Serve {
             edit: admin.edit,
             rules_path,
             context: console_context,
+            trusted_proxies: server.trusted_proxies.clone(),
             public: Some(public_router.clone()),
             public_url,
             stop: stop.clone(),

@@ -1,9 +1,11 @@
 //! `/calls/live`: new calls as server-sent events, each with the rows that a page inserts.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, stream};
@@ -27,6 +29,14 @@ use crate::records::{Filter, FilterArgs, time_of_id};
 
 /// Time for which a page can have been away without waiting for its turn to search.
 const SHORT_ABSENCE: SignedDuration = SignedDuration::from_mins(1);
+/// Interval at which a quiet stream is written to. A page that was left is noticed when that fails, and only then
+/// makes room for another.
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// Headers of the stream. Proxies such as nginx would otherwise keep events until they fill a buffer.
+const STREAM_HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+];
 
 /// Query parameters of the stream.
 #[derive(Debug, Default, Deserialize)]
@@ -63,7 +73,7 @@ pub(super) async fn follow(
     let place = console.live_feeds.place();
     let place =
         place.ok_or_else(|| HttpProblem::Unavailable("too many pages are live".to_owned()))?;
-    let store = console.app.recorder().store()?;
+    let store = console.store().await?;
     let args = filter.without_blanks();
     let filter = calls::read_filter(&console, &store, &args).await;
     let filter =
@@ -87,8 +97,12 @@ pub(super) async fn follow(
         session_check,
         _place: place,
     };
-    let events = Sse::new(events(follower)).keep_alive(KeepAlive::new());
-    Ok(events.into_response())
+    let events = Sse::new(events(follower)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    let mut response = events.into_response();
+    for (name, value) in STREAM_HEADERS {
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
 }
 
 /// Returns the events until the service stops.

@@ -1,6 +1,5 @@
 //! `/login` and `/logout`.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use askama::Template;
@@ -13,7 +12,7 @@ use super::access::{LogInError, Reader};
 use super::guard::{delete_cookie, session_cookie, set_cookie};
 use super::page::{EmptyForm, Frame, HtmlPage, PageError, Parameters, Submitted, with_problem};
 use super::state::Console;
-use crate::http::{Connection, HttpProblem};
+use crate::http::{Connection, HttpProblem, client_address};
 
 #[derive(Template)]
 #[template(path = "log_in.html")]
@@ -61,8 +60,8 @@ pub(super) async fn log_in(
     headers: HeaderMap,
     Form(LogInForm { name, password, next }): Form<LogInForm>,
 ) -> Response {
-    let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let address = connection.map_or(local, |connection| connection.peer().ip().to_canonical());
+    let peer = connection.map(|connection| connection.peer());
+    let address = client_address(peer, &headers, &console.trusted_proxies);
     match console.access.log_in(name.trim(), &password, address).await {
         Ok(cookie) => {
             tracing::info!(user = shown_name(&name), %address, "logged in to the console");

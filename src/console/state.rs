@@ -3,8 +3,11 @@
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use ipnet::IpNet;
+use jiff::SignedDuration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -13,9 +16,16 @@ use super::live_feeds::LiveFeeds;
 use crate::domain::secret::LiveSecret;
 use crate::domain::user::LiveUsers;
 use crate::pipeline::Switchboard;
+use crate::records::{NoStore, Store};
 use crate::reload::ReloadHandle;
 use crate::rules::CheckContext;
 use crate::source::Source;
+
+/// Age of the process up to which a page waits for the record store: it opens beside everything else.
+const START: SignedDuration = SignedDuration::from_secs(30);
+/// How often, and in which intervals, a page looks whether the store is open.
+const STORE_POLLS: u32 = 60;
+const STORE_POLL: Duration = Duration::from_millis(50);
 
 /// What the console needs from the service.
 pub struct ConsoleSetup {
@@ -35,6 +45,8 @@ pub struct ConsoleSetup {
     pub rules_path: PathBuf,
     /// What rule tables are checked against.
     pub context: CheckContext,
+    /// Reverse proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
     /// The routes for platforms, through which a test call goes; `None` if the process has none.
     pub public: Option<Router>,
     /// URL at which this machine reaches the public listener; `None` if its name is unknown.
@@ -63,6 +75,7 @@ pub(super) struct ConsoleState {
     pub(super) edit: bool,
     pub(super) rules_path: PathBuf,
     pub(super) context: CheckContext,
+    pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) public: Option<Router>,
     pub(super) public_url: Option<String>,
     pub(super) stop: CancellationToken,
@@ -72,7 +85,8 @@ impl From<ConsoleSetup> for Console {
     fn from(setup: ConsoleSetup) -> Console {
         let ConsoleSetup { app, reload_handle, token, users, reveal_numbers, .. } = setup;
         let access = Access::new(token, users, reveal_numbers);
-        let ConsoleSetup { edit, rules_path, context, public, public_url, stop, .. } = setup;
+        let ConsoleSetup { edit, rules_path, context, trusted_proxies, .. } = setup;
+        let ConsoleSetup { public, public_url, stop, .. } = setup;
         Console(Arc::new(ConsoleState {
             app,
             reload_handle,
@@ -84,6 +98,7 @@ impl From<ConsoleSetup> for Console {
             edit,
             rules_path,
             context,
+            trusted_proxies,
             public,
             public_url,
             stop,
@@ -100,6 +115,22 @@ impl Console {
     pub(super) fn public_url_of<'s>(&'s self, source: &'s Source) -> &'s str {
         let local = self.public_url.as_deref();
         local.or(source.policy.public_base_url.as_deref()).unwrap_or(UNKNOWN_HOST)
+    }
+}
+
+impl Console {
+    /// Returns the store of the records. Waits for it for a moment after the start of the process.
+    pub(super) async fn store(&self) -> Result<Arc<Store>, NoStore> {
+        let recorder = self.app.recorder();
+        let age = self.app.now().duration_since(self.app.started_at());
+        let waits = if age < START { STORE_POLLS } else { 0 };
+        for _ in 0..waits {
+            match recorder.store() {
+                Err(NoStore::Closed) => tokio::time::sleep(STORE_POLL).await,
+                Ok(_) | Err(NoStore::Off) => break,
+            }
+        }
+        recorder.store()
     }
 }
 

@@ -98,6 +98,44 @@ await step("a call appears live", async () => {
   assert.match(first, /\+12137775678/, "newest first");
 });
 
+await step("a hidden page is not live, and a page that is seen again receives what it missed", async () => {
+  // Another tab in front does not hide a page of a driven browser.
+  const hide = (isHidden) => page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, isHidden);
+  const ended = page.waitForEvent("requestfailed", (request) => request.url().includes("/calls/live"));
+  await hide(true);
+  await ended;
+  await page.getByText("not live while the page is hidden").waitFor();
+  sendCall("+12137779012");
+  const asked = page.waitForRequest((request) => request.url().includes("/calls/live"));
+  await hide(false);
+  assert.match((await asked).url(), /after=/, "it asks for what came since the last call");
+  await page.locator("#live.on").waitFor();
+  await page.locator("tr", { hasText: "+12137779012" }).waitFor();
+  assert.equal(await page.locator("tbody#calls tr").count(), 3, "each call once");
+});
+
+await step("six pages of calls leave room for others", async () => {
+  // A browser has six connections to a host: those of pages that were left must be closed.
+  const context = page.context();
+  const others = [];
+  for (let at = 0; at < 6; at++) {
+    const other = await context.newPage();
+    await other.goto(`${ADMIN}/calls`);
+    await other.locator("#live.on").waitFor();
+    await other.evaluate(() => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    others.push(other);
+  }
+  await others[5].goto(`${ADMIN}/health`);
+  await others[5].getByRole("heading", { level: 1, name: "Health" }).waitFor();
+  for (const other of others) await other.close();
+});
+
 await step("the charts are drawn", async () => {
   await page.reload();
   await page.locator(".plot canvas").first().waitFor();
@@ -156,7 +194,7 @@ await step("a change is checked, replayed and applied", async () => {
   });
   await page.getByText(/No errors/).waitFor();
   await page.getByRole("button", { name: "Check", exact: true }).click();
-  await page.getByText("of 2 calls would get another reply").waitFor();
+  await page.getByText("of 3 calls would get another reply").waitFor();
   await inspect(page, "change");
   await page.getByLabel("Note").fill("The caller is known");
   await page.getByRole("button", { name: "Apply this change" }).click();
@@ -178,6 +216,52 @@ await step("the version before comes back", async () => {
   await page.getByRole("button", { name: "Go back to this version" }).click();
   await page.getByText("the new rules answer calls now").waitFor();
   assert.equal(readFileSync(RULES, "utf8"), before);
+});
+
+await step("many rows are pasted into a grid", async () => {
+  await page.goto(`${ADMIN}/change/list?file=patients.csv`);
+  const rows = page.locator("#grid tbody tr");
+  const count = await rows.count();
+  const pasted = 300;
+  // A row is numbered once: each number that is written is counted.
+  const written = await page.evaluate((lines) => {
+    const body = document.querySelector("#grid tbody");
+    let numbers = 0;
+    const own = Element.prototype.setAttribute;
+    Element.prototype.setAttribute = function (name, value) {
+      if (name === "aria-label" && this.matches("button.remove")) numbers += 1;
+      return own.call(this, name, value);
+    };
+    const cell = body.lastElementChild.querySelector('input[name="cell"]');
+    const data = new DataTransfer();
+    const text = Array.from({ length: lines }, (_, at) => `+1213888${String(at).padStart(4, "0")}`).join("\n");
+    data.setData("text/plain", text);
+    cell.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+    Element.prototype.setAttribute = own;
+    return numbers;
+  }, pasted);
+  assert.equal(await rows.count(), count + pasted - 1);
+  assert.equal(written, pasted - 1, "the new rows are numbered once, and the others not at all");
+  const last = rows.last();
+  assert.equal((await last.locator("th").textContent()).trim(), String(count + pasted - 1));
+  assert.match(await last.locator('input[name="cell"]').first().getAttribute("aria-label"), new RegExp(`row ${count + pasted - 1}$`));
+  assert.equal(await last.locator('input[name="cell"]').first().inputValue(), "+12138880299");
+  await last.getByRole("button", { name: `Remove row ${count + pasted - 1}` }).click();
+  assert.equal(await rows.count(), count + pasted - 2);
+});
+
+await step("a form sends the texts that were edited", async () => {
+  page.once("dialog", (dialog) => dialog.accept());
+  await page.goto(`${ADMIN}/change`);
+  await page.locator(".CodeMirror").first().waitFor();
+  const asked = page.waitForRequest((request) => request.url().endsWith("/change/lint"));
+  await page.locator(".CodeMirror-code").first().click();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.insertText("# nothing\n");
+  const names = [...new URLSearchParams((await asked).postData()).keys()].filter((name) => name.startsWith("text:"));
+  assert.deepEqual(names, ["text:rules.toml"]);
+  page.once("dialog", (dialog) => dialog.accept());
+  await page.goto(`${ADMIN}/calls`);
 });
 
 await step("log out", async () => {

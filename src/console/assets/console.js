@@ -5,22 +5,60 @@
   const MOST_ROWS = 200;
   // Rows of one event at most.
   const MOST_SENT = 50;
+  // Time after which a live page that was refused asks again.
+  const RETRY_MS = 5_000;
 
   // Live rows: the server sends the rows of new calls; the ids of calls sort by time.
   const live = document.getElementById("live");
   if (live && window.EventSource) follow(live, document.getElementById("calls"));
 
+  // A browser has six connections to a host for all its tabs, and the server a place for each live page: a page
+  // that nobody sees has neither, and receives what it missed when it is seen again.
   function follow(status, body) {
-    const source = new EventSource(status.dataset.live);
-    source.addEventListener("open", () => show(true));
-    source.addEventListener("error", () => show(false, source.readyState === EventSource.CLOSED));
-    source.addEventListener("calls", (event) => insert(event.data));
+    const url = new URL(status.dataset.live, location.href);
+    let source = null;
+    let retry = null;
 
-    function show(isLive, isOver = false) {
-      status.classList.toggle("on", isLive);
-      const otherwise = isOver ? "not live: load the page again" : "not live: connecting";
-      status.textContent = isLive ? "live: new calls appear by themselves" : otherwise;
+    function start() {
+      if (source || document.hidden) return;
+      clearTimeout(retry);
+      const current = new EventSource(url);
+      source = current;
+      current.addEventListener("open", () => show("live: new calls appear by themselves", true));
+      current.addEventListener("calls", (event) => {
+        url.searchParams.set("after", event.lastEventId);
+        insert(event.data);
+      });
+      current.addEventListener("error", () => {
+        if (source !== current) return;
+        show("not live: connecting");
+        // The browser does not try again after a refusal, such as that of too many live pages.
+        if (current.readyState !== EventSource.CLOSED) return;
+        stop();
+        show("not live: trying again in a few seconds");
+        retry = setTimeout(start, RETRY_MS);
+      });
     }
+
+    function stop() {
+      clearTimeout(retry);
+      source?.close();
+      source = null;
+    }
+
+    function show(text, isLive = false) {
+      status.classList.toggle("on", isLive);
+      status.textContent = text;
+    }
+
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) return start();
+      stop();
+      show("not live while the page is hidden");
+    });
+    window.addEventListener("pagehide", stop);
+    window.addEventListener("pageshow", start);
+    start();
 
     function insert(html) {
       const part = document.createElement("template");

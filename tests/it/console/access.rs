@@ -158,6 +158,33 @@ async fn a_wrong_name_password_or_token_is_refused_and_then_slowed_down() {
 }
 
 #[tokio::test]
+async fn people_behind_a_trusted_proxy_have_attempts_of_their_own() {
+    let proxies = "[server]\ntrusted_proxies = [\"127.0.0.1\"]";
+    for (more, expected) in [(proxies, StatusCode::SEE_OTHER), ("", StatusCode::TOO_MANY_REQUESTS)]
+    {
+        let app = service(more, RULES).await;
+        let log_in = async |from: &str, password: &str| {
+            let request = axum::http::Request::post("/login")
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(header::HOST, "localhost:9090")
+                .header("x-forwarded-for", from)
+                .body(axum::body::Body::from(format!("name=&password={password}")));
+            app::answer(&app.admin, request.unwrap()).await.status
+        };
+        let mut status = StatusCode::UNAUTHORIZED;
+        for _ in 0..100 {
+            status = log_in("203.0.113.1", "wrong").await;
+            if status != StatusCode::UNAUTHORIZED {
+                break;
+            }
+        }
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(log_in("203.0.113.2", ADMIN_TOKEN).await, expected, "{more}");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn without_a_token_this_machine_is_let_in_and_no_other() {
     let app = app::app(app::SETTINGS, RULES);
     let mut client = Client::new(&app.admin);

@@ -103,6 +103,7 @@ pub(super) async fn service_at(
     let setup = ConsoleSetup {
         reload_handle: Some(handle.clone()),
         rules_path: settings.rules.path,
+        trusted_proxies: settings.server.trusted_proxies.clone(),
         public: Some(public::router(app.clone(), &settings.server)),
         stop: stop.clone(),
         ..app::console_setup(&app, settings.admin, context)

@@ -1,5 +1,7 @@
 //! `/calls/live`: what pages that are live receive, and when they end.
 
+use std::time::Duration;
+
 use axum::body::{Body, BodyDataStream};
 use axum::http::{Request, StatusCode, header};
 use futures_util::StreamExt;
@@ -42,6 +44,9 @@ impl LivePage {
     async fn open(client: &Client, query: &str, last_event_id: Option<Uuid>) -> LivePage {
         let response = ask(client, query, last_event_id).await;
         assert_eq!(response.status(), StatusCode::OK);
+        // A proxy must send events on as they come.
+        assert_eq!(response.headers()["x-accel-buffering"], "no");
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
         LivePage { body: response.into_body().into_data_stream(), received: String::new() }
     }
 
@@ -205,6 +210,19 @@ async fn a_stream_ends_when_its_reader_has_another_role() {
     }
     let mut again = LivePage::open(&vera, "", Some(id)).await;
     assert!(again.row(id).await.contains("+12137775678"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_quiet_stream_is_written_to_often_so_that_a_page_that_was_left_is_noticed() {
+    /// Proxies and browsers that went away keep one of few places until then.
+    const LONGEST: Duration = Duration::from_secs(10);
+    let service = service("", RULES).await;
+    let ed = logged_in(&service, "ed").await;
+    let mut page = LivePage::open(&ed, "", None).await;
+    let written = tokio::time::timeout(LONGEST, page.body.next()).await;
+    let bytes = written.expect("a comment").expect("the stream goes on").unwrap();
+    assert_eq!(bytes, ":\n\n");
     service.stop().await;
 }
 

@@ -377,6 +377,7 @@ pub(crate) fn console_setup(
         edit,
         rules_path: PathBuf::from("rules.toml"),
         context,
+        trusted_proxies: Vec::new(),
         public: None,
         public_url: Some("http://127.0.0.1:8080".to_owned()),
         stop: CancellationToken::new(),
