@@ -139,7 +139,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     Parameters(query): Parameters<CallQuery>,
 ) -> Result<Response, PageError> {
-    let store = console.app.recorder().store()?;
+    let store = console.store().await?;
     let call = match store.lookup(&id).await? {
         LookupResult::One(call) => *call,
         LookupResult::Several(ids) => return Ok(HtmlPage(choice(id, ids, &reader)).into_response()),
@@ -191,6 +191,7 @@ impl CallPage {
     ) -> CallPage {
         let (explained, unexplained, notes) = match explanation {
             RecordedExplanation::Available { view, notes, .. } => {
+                let notes = notes.iter().map(|note| reader.text(note).into_owned()).collect();
                 (Some(ExplainedPart::new(*view, &reader)), None, notes)
             }
             RecordedExplanation::Unavailable(reason) => (None, Some(reason), Vec::new()),
@@ -287,17 +288,7 @@ fn short(id: Uuid) -> String {
 /// Returns the fields of a record, in which numbers are masked unless the reader may see them.
 fn facts(call: &CallRecord, reader: &Reader, zone: &TimeZone) -> Vec<(&'static str, String)> {
     // Others can contain what the caller or the platform has sent.
-    let of_operator = [
-        "at",
-        "source",
-        "platform agent",
-        "agent id",
-        "split arm",
-        "delay",
-        "deliveries",
-        "numbers",
-        "rule table",
-    ];
+    let of_operator = ["at", "source", "split arm", "delay", "deliveries", "numbers", "rule table"];
     let fact = |(name, value): (&'static str, String)| match name {
         "from" | "to" => (name, reader.party(&value)),
         name if of_operator.contains(&name) => (name, value),
@@ -311,7 +302,7 @@ impl LookupDetail {
         let AskedLookup { name, state, took_us, cached, problem, value } = asked;
         let value = value.as_deref().map(Value::to_string);
         LookupDetail {
-            name: name.to_string(),
+            name: reader.text(name).into_owned(),
             state: in_words(state),
             took_ms: took_us / 1_000,
             cached: *cached,
@@ -390,7 +381,7 @@ pub(super) async fn event_body(
     reader: Reader,
     Path((call, event)): Path<(Uuid, Uuid)>,
 ) -> Result<Response, PageError> {
-    let store = console.app.recorder().store()?;
+    let store = console.store().await?;
     let event = store.event(event).await?.filter(|event| event.call == Some(call));
     let event = event.ok_or_else(|| {
         HttpProblem::NotFound("the call has no such event, or no longer".to_owned())
@@ -406,7 +397,7 @@ pub(super) async fn curl(
     Editor(_): Editor,
     Path(id): Path<Uuid>,
 ) -> Result<Response, PageError> {
-    let store = console.app.recorder().store()?;
+    let store = console.store().await?;
     let call = store.call(id).await?;
     let call = call.ok_or_else(|| HttpProblem::NotFound("no such call".to_owned()))?;
     let curl = curl_command(&console, &call);

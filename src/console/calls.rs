@@ -88,7 +88,7 @@ pub(super) async fn list(
     let args = filter.without_blanks();
     let zone = zone(&console);
     let mut page = CallsPage::empty(&console, &reader, args.clone(), &zone);
-    let store = match console.app.recorder().store() {
+    let store = match console.store().await {
         Ok(store) => store,
         Err(reason) => {
             page.error = Some(reason.to_string());
@@ -222,7 +222,7 @@ pub(super) async fn charts(
     reader: Reader,
     Parameters(CallsQuery { filter, .. }): Parameters<CallsQuery>,
 ) -> Result<Response, PageError> {
-    let store = console.app.recorder().store()?;
+    let store = console.store().await?;
     let args = filter.without_blanks();
     let filter = read_filter(&console, &store, &args).await;
     let mut filter = filter.map_err(|error| filter_problem(error, &reader))?;

@@ -183,7 +183,8 @@ impl HealthPage {
         let sources = sources.iter().map(|source| SourceRow::new(&source.name, &samples));
         let table = &readiness.table;
         let held = table.held_lists.iter().map(|held| {
-            format!("{}: {} rows in use, {} in its file", held.list, held.rows, held.rows_of_file)
+            let list = reader.text(&held.list).into_owned();
+            format!("{list}: {} rows in use, {} in its file", held.rows, held.rows_of_file)
         });
         HealthPage {
             frame: Frame::new("Health", PageSection::Health, &reader),
@@ -208,8 +209,8 @@ impl HealthPage {
             reloads: reloads.into_iter().map(|past| ReloadRow::new(past, &zone)).collect(),
             records: Records::new(&readiness, &samples),
             sources: sources.collect(),
-            lookups: lookups(&readiness, &samples),
-            lists: lists(&readiness),
+            lookups: lookups(&readiness, &samples, &reader),
+            lists: lists(&readiness, &reader),
             effects: effects(console, &samples),
             panics: number(samples.sum("switchboard_panics_total", &[])),
             reader,
@@ -295,7 +296,7 @@ impl Records {
     }
 }
 
-fn lookups(readiness: &Readiness, samples: &Samples) -> Vec<LookupRow> {
+fn lookups(readiness: &Readiness, samples: &Samples, reader: &Reader) -> Vec<LookupRow> {
     let names = samples.values("switchboard_lookups_total", "lookup");
     let row = |name: String| {
         let of = [("lookup", name.as_str())];
@@ -304,15 +305,15 @@ fn lookups(readiness: &Readiness, samples: &Samples) -> Vec<LookupRow> {
             states: counts(samples.by("switchboard_lookups_total", &of, "state")),
             cached: number(samples.sum("switchboard_lookups_cached_total", &of)),
             took: times(samples, "switchboard_lookup_seconds", &of),
-            name,
+            name: reader.text(&name).into_owned(),
         }
     };
     names.into_iter().map(row).collect()
 }
 
-fn lists(readiness: &Readiness) -> Vec<ListRow> {
+fn lists(readiness: &Readiness, reader: &Reader) -> Vec<ListRow> {
     let lists = readiness.live_lists.iter().map(|list| ListRow {
-        name: list.list.to_string(),
+        name: reader.text(&list.list).into_owned(),
         state: list.state,
         age: list.age_seconds.map_or_else(|| "no copy".to_owned(), age),
     });

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::access::Reader;
 use super::explained::{ExplainedPart, in_words};
+use super::name_link::NameLink;
 use super::page::{Frame, HtmlPage, PageError, PageSection, Parameters, with_problem};
 use super::state::Console;
 use crate::explain::query::{
@@ -38,6 +39,8 @@ struct Field {
 /// A field for what a look-up would answer.
 struct LookupField {
     name: String,
+    /// The name as the reader may see it.
+    label: NameLink,
     value: String,
     /// How the look-up ended in the explanation.
     state: String,
@@ -375,6 +378,7 @@ fn lookup_fields(
             found: lookup.value.clone().filter(|_| value.is_none()),
             value: value.unwrap_or_default(),
             error: take_error(errors, &format!("{PREFIX}{}", lookup.name)),
+            label: NameLink::new(&lookup.name, reader.number_view()),
             name: lookup.name.clone(),
         });
     }
@@ -383,6 +387,7 @@ fn lookup_fields(
             continue;
         }
         fields.push(LookupField {
+            label: NameLink::new(name, reader.number_view()),
             name: name.clone(),
             value: reader.text(value).into_owned(),
             state: "not needed".to_owned(),

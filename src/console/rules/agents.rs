@@ -48,7 +48,7 @@ impl AgentView {
     fn new(agent: &AgentEntry, most: usize, links: &Links) -> AgentView {
         let ids = agent.ids.iter().map(|id| {
             let platform = id.platform.clone().unwrap_or_else(|| "every platform".to_owned());
-            (platform, id.id.clone())
+            (platform, links.text(&id.id))
         });
         let uses: Vec<_> =
             agent.uses.iter().take(most).map(|found| use_view(found, links)).collect();
@@ -57,9 +57,9 @@ impl AgentView {
             place: PlaceView::of(agent.place.as_ref(), links),
             calls: links.calls("agent", &agent.name),
             ids: ids.collect(),
-            version: agent.version.clone(),
+            version: agent.version.as_deref().map(|version| links.text(version)),
             sessions: agent.sessions.join(", "),
-            required: agent.required_variables.join(", "),
+            required: links.text(&agent.required_variables.join(", ")),
             more_uses: agent.use_count - uses.len(),
             uses,
         }

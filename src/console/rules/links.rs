@@ -74,6 +74,11 @@ impl Links {
         self.named("/rules/agents", name)
     }
 
+    /// Returns a text as the reader may see it.
+    pub(super) fn text(&self, text: &str) -> String {
+        self.view.text(text).into_owned()
+    }
+
     pub(super) fn lookup(&self, name: &str) -> Link {
         // The history of callers is not defined in the table.
         let path = || format!("/rules/lookups#{}", element_id("lookup", name));

@@ -43,7 +43,7 @@ pub(super) async fn show(
         id: element_id("lookup", &lookup.name),
         name: links.lookup(&lookup.name).name,
         place: PlaceView::of(lookup.place.as_ref(), &links),
-        target: lookup.target.clone(),
+        target: links.text(&lookup.target),
         timeout_ms: lookup.timeout_ms,
         is_suspended: suspended.iter().any(|name| **name == *lookup.name),
         used_by: links.used_by(&lookup.used_by),

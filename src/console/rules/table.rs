@@ -86,7 +86,7 @@ impl RuleView {
                 "scope" => links.relative(&condition.value),
                 _ => reader.text(&condition.value).into_owned(),
             };
-            (condition.key.clone(), value)
+            (reader.text(&condition.key).into_owned(), value)
         });
         let text = rule.text.as_ref();
         let link = links.rule(&rule.name);

@@ -1,9 +1,16 @@
 //! `/calls`: rows, filters, pages and charts.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
+use switchboard::console;
+use switchboard::domain::clock::Clock;
+use switchboard::pipeline::Switchboard;
+use switchboard::settings::Purpose;
+use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, service, service_with};
-use crate::support::app::RULES;
+use crate::support::app::{self, RULES};
 
 #[tokio::test]
 async fn calls_are_listed_newest_first_and_viewers_see_masked_numbers() {
@@ -54,6 +61,58 @@ async fn a_filter_finds_calls_and_its_mistakes_are_shown_beside_it() {
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(page.contains("everyone"), "it proposes the rule: {page}");
     service.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_is_found_by_its_id_as_well() {
+    const AGENTS: &str = "[agents]\nfront = \"agent_fr0nt\"\nback = \"agent_b4ck\"\n\
+                          one = \"agent_tw1ce\"\ntwo = \"agent_tw1ce\"\n\
+                          [[rule]]\nname = \"british\"\nfrom = \"GB\"\nagent = \"back\"\n\
+                          [[rule]]\nname = \"everyone\"\nagent = \"front\"\n";
+    let service = service("", AGENTS).await;
+    let id = service.call("+12137771234").await;
+    service.call("+442079460000").await;
+    let mut client = Client::logged_in(&service.admin, "ed").await;
+    for agent in ["front", "agent_fr0nt"] {
+        let page = client.page(&format!("/calls?agent={agent}")).await;
+        assert_eq!(page.matches("<tr data-id").count(), 1, "{agent}: {page}");
+        assert!(page.contains(&id.to_string()), "{agent}: {page}");
+    }
+    for (agent, part) in [("agent_n0body", "no agent"), ("agent_tw1ce", "several agents")] {
+        let answer = client.get(&format!("/calls?agent={agent}")).await;
+        let page = String::from_utf8(answer.body).unwrap();
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{page}");
+        assert!(page.contains(part), "{page}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_waits_for_a_store_that_is_being_opened() {
+    let text = format!("[records]\nurl = \"memory:\"\n{}", app::SETTINGS);
+    let environment = app::environment();
+    let (settings, report) = app::load_settings_with(&text, Purpose::Serve, environment);
+    let settings = settings.unwrap_or_else(|| panic!("{report}"));
+    let context = settings.check_context();
+    let loaded = switchboard::rules::parse("rules.toml", RULES.to_owned(), &context);
+    let (app, writer) = Switchboard::with_records(
+        settings.sources,
+        loaded.table.unwrap(),
+        Clock::System,
+        settings.records,
+    );
+    let app = Arc::new(app);
+    let stop = CancellationToken::new();
+    let router = console::router(app::console_setup(&app, settings.admin, context));
+    // The first request comes before the writer, which opens the store.
+    let mut client = Client::new(&router);
+    let mut running = None;
+    let (page, ()) = tokio::join!(client.page("/calls"), async {
+        running = Some(tokio::spawn(writer.unwrap().run(stop.clone())));
+    });
+    assert!(page.contains("No calls are recorded yet"), "{page}");
+    stop.cancel();
+    running.unwrap().await.unwrap();
 }
 
 #[tokio::test]

@@ -6,10 +6,20 @@ use super::client::{Client, Service, service};
 const TABLE: &str = r#"
 [agents]
 "desk of +14157771111" = "agent_desk"
+quay = "quay+14157779999"
 other = "agent_other"
 
 [splits."trial 4157774444"]
 arms = [{ agent = "desk of +14157771111", percent = 50 }, { agent = "other", percent = 50 }]
+
+[lookup."crm of +14157770000"]
+url = "https://crm.example.com/${from}"
+
+[[rule]]
+name = "asks"
+from = "+12135550000"
+where = { "crm of +14157770000.tier" = "gold" }
+agent = "quay"
 
 [[rule]]
 name = "extras of +14157776666"
@@ -36,18 +46,30 @@ agent = "other"
 "#;
 
 /// The last four digits are those that masks show, too.
-const NUMBERS: [&str; 7] =
-    ["4157771111", "4157772222", "777-3333", "4157774444", "4157775555", "4157776666", "415777"];
+const NUMBERS: [&str; 9] = [
+    "4157771111",
+    "4157772222",
+    "777-3333",
+    "4157774444",
+    "4157775555",
+    "4157776666",
+    "4157779999",
+    "4157770000",
+    "415777",
+];
 
 async fn pages(service: &Service) -> Vec<String> {
     let rejected = service.call("+442079460000").await;
     let selected = service.call("+390612345678").await;
     let mut paths: Vec<String> =
         ["/calls", "/calls?rule=x", "/rules", "/rules/agents", "/rules/splits", "/setup"]
+            .into_iter()
+            .chain(["/rules/lookups", "/health"])
             .map(str::to_owned)
-            .into();
+            .collect();
     paths.extend([rejected, selected].map(|id| format!("/calls/{id}")));
     paths.push("/rules?only=unreachable".to_owned());
+    paths.push("/try?from=%2B12135550000&to=%2B13125550100&source=retell".to_owned());
     paths.push("/try?from=%2B390612345678&to=%2B13125550100&source=retell".to_owned());
     paths
 }
