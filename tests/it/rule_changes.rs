@@ -342,16 +342,12 @@ async fn nothing_is_written_unless_the_version_before_can_be_kept() {
 async fn a_file_whose_text_is_not_held_leaves_the_others_as_they_are() {
     let store = Store::open(&RecordsLocation::Memory).await.unwrap();
     let full = NumberPolicy::new(NumberStorage::Full);
-    let utf_16: Vec<u8> =
-        format!("\u{feff}{LIST}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let latin_1 = [b"number,city\n+12137770000,M".as_slice(), b"\xfcnchen\n"].concat();
     let large = (0..50).map(|row| format!("+1213777{row:04},{}\n", "x".repeat(700 << 10)));
     let large = format!("number,note\n{}", large.collect::<String>()).into_bytes();
-    for (content, reason, rows) in [
-        (utf_16, NotHeldReason::Utf16, 1),
-        (latin_1, NotHeldReason::NotUtf8, 1),
-        (large, NotHeldReason::TooLarge, 50),
-    ] {
+    for (content, reason, rows) in
+        [(latin_1, NotHeldReason::NotUtf8, 1), (large, NotHeldReason::TooLarge, 50)]
+    {
         let folder = Folder::new();
         fs::write(folder.rules.join("vip.csv"), &content).unwrap();
         let files = folder.files();
@@ -388,6 +384,21 @@ async fn a_file_whose_text_is_not_held_leaves_the_others_as_they_are() {
         assert!(files.have_changed().unwrap());
     }
     store.close().await;
+}
+
+#[test]
+fn a_list_in_utf_16_is_edited_like_any_other() {
+    let folder = Folder::new();
+    let text = format!("\u{feff}{LIST}");
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(folder.rules.join("vip.csv"), bytes).unwrap();
+    let files = folder.files();
+    assert_eq!(files.find("vip.csv").unwrap().text.trim_start_matches('\u{feff}'), LIST);
+    assert!(!files.have_changed().unwrap());
+    let longer = format!("{LIST}+12137770009\n");
+    let change = plan(&files, &[("vip.csv", Some(&longer))]);
+    let checked = check(&files, &change, &CheckContext::default()).unwrap();
+    assert_eq!(checked.table.unwrap().lists.all()[0].rows, 2, "{:?}", checked.mistakes);
 }
 
 #[tokio::test]

@@ -196,8 +196,6 @@ impl Snapshot {
 pub enum NotHeldReason {
     /// All files together would be larger than a copy may be.
     TooLarge,
-    /// The file is in UTF-16.
-    Utf16,
     /// The file contains bytes that are not UTF-8.
     NotUtf8,
 }
@@ -207,7 +205,6 @@ impl NotHeldReason {
     pub fn as_str(self) -> &'static str {
         match self {
             NotHeldReason::TooLarge => "has, with the other files, more than 32 MB",
-            NotHeldReason::Utf16 => "is in UTF-16",
             NotHeldReason::NotUtf8 => "is not UTF-8",
         }
     }
@@ -216,7 +213,7 @@ impl NotHeldReason {
     pub fn advice(self) -> &'static str {
         match self {
             NotHeldReason::TooLarge => "",
-            NotHeldReason::Utf16 | NotHeldReason::NotUtf8 => "; save it as UTF-8",
+            NotHeldReason::NotUtf8 => "; save it as UTF-8",
         }
     }
 }
