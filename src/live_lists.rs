@@ -137,6 +137,15 @@ pub fn confirmed_at(copy: &Path) -> Option<Timestamp> {
     Copy::at(copy).confirmed_at()
 }
 
+/// Notes that a copy has another text now. It still counts as the answer of the other system, which need not send
+/// it again.
+///
+/// # Errors
+/// Fails if the file about the copy cannot be written.
+pub fn note_edited(copy: &Path, text: &str) -> std::io::Result<()> {
+    Copy::at(copy).note_edited(text)
+}
+
 /// Answer of another system.
 struct Download {
     content: Vec<u8>,

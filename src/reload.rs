@@ -658,7 +658,7 @@ mod tests {
 
     #[test]
     fn masks_all_numbers_of_a_help_but_examples() {
-        for text in ["030 9018201", "abc", "+1 415", "0049.*", "1213555XXXX", "+1213777123?", ""] {
+        for text in ["030 9018201", "abc", "+1 415", "0049.*", "1213555XXXX", ""] {
             let problem = crate::rules::NumberPattern::parse(text).unwrap_err();
             let help = problem.help.unwrap_or_default();
             assert_eq!(mask_all_but_examples(&help), help, "{text}");

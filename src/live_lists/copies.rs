@@ -60,7 +60,7 @@ impl Copy {
     /// Notes that the copy is still what the other system has.
     pub(super) fn confirm(&self, now: Timestamp) -> io::Result<()> {
         match self.about() {
-            Some(about) => CopyInfo { confirmed_at: now, ..about }.write(&self.path),
+            Some(about) => self.write(&CopyInfo { confirmed_at: now, ..about }),
             None => Ok(()),
         }
     }
@@ -75,8 +75,15 @@ impl Copy {
     ) -> io::Result<()> {
         let Validators { etag, last_modified } = said;
         let (definition, hash) = (list.definition(), CopyInfo::hash(text));
-        let about = CopyInfo { confirmed_at: now, definition, hash, etag, last_modified };
-        about.write(&self.path)
+        self.write(&CopyInfo { confirmed_at: now, definition, hash, etag, last_modified })
+    }
+
+    /// Notes that the copy has this text now, and is still the answer of the other system.
+    pub(super) fn note_edited(&self, text: &str) -> io::Result<()> {
+        match self.about() {
+            Some(about) => self.write(&CopyInfo { hash: CopyInfo::hash(text), ..about }),
+            None => Ok(()),
+        }
     }
 
     /// Replaces the copy, which a crash leaves either old or new.
@@ -94,5 +101,9 @@ impl Copy {
         drop(fs::remove_file(CopyInfo::path(&self.path)));
         regular_file::replace(&self.path, text.as_bytes())?;
         self.keep(list, text, said, now)
+    }
+
+    fn write(&self, about: &CopyInfo) -> io::Result<()> {
+        regular_file::replace(&CopyInfo::path(&self.path), &serde_json::to_vec(about)?)
     }
 }

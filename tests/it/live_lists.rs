@@ -288,6 +288,22 @@ async fn a_damaged_copy_is_fetched_again() {
     assert_eq!(damaged.missing_copies.len(), 1, "it is fetched before the table goes live");
 }
 
+/// `records forget` removes a number from the copy, which would come back with a new answer.
+#[tokio::test]
+async fn a_copy_without_a_forgotten_number_is_not_fetched_again() {
+    let headers = "content-type: text/csv\r\netag: \"v1\"\r\n";
+    let stand_in = StandIn::start(response(200, headers, &rows(3)));
+    let case = Case::new(&http_keys(&stand_in, ""));
+    case.fetch().await.expect("a list");
+    let copy = case.list().copy.clone();
+    std::fs::write(&copy, rows(2)).unwrap();
+    live_lists::note_edited(&copy, &rows(2)).unwrap();
+    stand_in.answers(response(304, "", ""));
+    assert_eq!(case.fetch().await, Ok(Fetched::Unchanged));
+    assert!(stand_in.last_request().contains("if-none-match: \"v1\""));
+    assert_eq!(case.rows(), 2);
+}
+
 #[tokio::test]
 async fn guards_hold_a_shrunk_answer_unless_it_is_forced() {
     let stand_in = StandIn::start(csv(&rows(100)));

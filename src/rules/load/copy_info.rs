@@ -1,6 +1,5 @@
 //! The file beside the copy of a list that lives elsewhere.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -34,25 +33,6 @@ impl CopyInfo {
     /// Returns the SHA-256 of a text, in hexadecimal.
     pub fn hash(text: &str) -> String {
         hex::encode(Sha256::digest(text.as_bytes()))
-    }
-
-    /// Writes the file beside the copy.
-    ///
-    /// # Errors
-    /// Fails if the file cannot be written.
-    pub fn write(&self, copy: &Path) -> io::Result<()> {
-        regular_file::replace(&CopyInfo::path(copy), &serde_json::to_vec(self)?)
-    }
-
-    /// Notes that the copy has this text now, and is still the answer of the other system.
-    ///
-    /// # Errors
-    /// Fails if the file cannot be written.
-    pub fn note_edited(copy: &Path, text: &str) -> io::Result<()> {
-        match CopyInfo::of(copy) {
-            Some(about) => CopyInfo { hash: CopyInfo::hash(text), ..about }.write(copy),
-            None => Ok(()),
-        }
     }
 
     /// Reads what is known about a copy, if there is one.

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::live_lists;
 use crate::records::NumberTraces;
 use crate::regular_file::{self, SizeLimit};
 use crate::reload::SavedTable;
-use crate::rules::{self, CheckContext, CopyInfo, Snapshot};
+use crate::rules::{self, CheckContext, Snapshot};
 use crate::settings::Settings;
 
 /// A copy on disk.
@@ -118,7 +119,7 @@ impl CopyOnDisk {
             regular_file::replace(&self.path, &edited).with_context(context)?;
             if let (CopyKind::List, Ok(text)) = (self.kind, str::from_utf8(&edited)) {
                 // Otherwise the list would be fetched again at once, perhaps with the number.
-                CopyInfo::note_edited(&self.path, text).with_context(context)?;
+                live_lists::note_edited(&self.path, text).with_context(context)?;
             }
             return Ok(CopyErasure::Edited);
         }
