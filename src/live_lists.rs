@@ -100,7 +100,10 @@ pub async fn fetch(
     now: Timestamp,
 ) -> Result<Fetched, NotFetched> {
     let copy = Copy::of(list);
-    let validators = copy.validators(list);
+    // A large copy takes a while to read and to hash.
+    let (of_copy, of_list) = (copy.clone(), list.clone());
+    let validators = tokio::task::spawn_blocking(move || of_copy.validators(&of_list)).await;
+    let validators = validators.unwrap_or_default();
     let has_validators = validators.is_some();
     let Some(download) = download(list, validators, secrets).await? else {
         if !has_validators {

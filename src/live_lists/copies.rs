@@ -12,6 +12,7 @@ use crate::regular_file::{self, SizeLimit};
 use crate::rules::{CopyInfo, LiveList};
 
 /// The copy of a list.
+#[derive(Clone)]
 pub(super) struct Copy {
     path: PathBuf,
 }
