@@ -315,6 +315,15 @@ impl Explained<'_> {
         json
     }
 
+    /// Returns which facts of the question the source never sends, in words.
+    fn unsent_note(&self) -> Option<String> {
+        let source = self.question.source;
+        let (name, platform) = (&source.name, source.dialect.platform());
+        let facts = self.unsent.join(", ");
+        (!facts.is_empty())
+            .then(|| format!("source {name} ({platform}) never sends {facts}: decided without"))
+    }
+
     /// Returns a `[[test]]` that expects this decision.
     pub fn as_test(&self) -> String {
         let fields = &self.fields;
@@ -436,15 +445,8 @@ impl Explained<'_> {
 impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.explanation.fmt(f)?;
-        if !self.unsent.is_empty() {
-            let (source, platform) =
-                (self.question.source, self.question.source.dialect.platform());
-            let names = self.unsent.join(", ");
-            writeln!(
-                f,
-                "\nsource {} ({platform}) never sends {names}: decided without",
-                source.name
-            )?;
+        if let Some(note) = self.unsent_note() {
+            writeln!(f, "\n{note}")?;
         }
         for lookup in &self.lookups {
             lookup.write(f, self.is_recorded)?;

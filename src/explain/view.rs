@@ -19,6 +19,8 @@ pub struct ExplainedView {
     pub omitted: usize,
     /// Whether an evaluated rule depends on the time.
     pub depends_on_time: bool,
+    /// Which facts of the question the source never sends, in words.
+    pub unsent: Option<String>,
     /// Outcome as a word: `agent`, `reject`, `transfer` or `keep`.
     pub outcome: &'static str,
     /// Outcome in full: `agent front-desk (agent_1)`.
@@ -117,6 +119,7 @@ impl Explained<'_> {
             outcome: decision.outcome().as_str(),
             outcome_text: explanation.outcome_text(),
             rule: decision.rule().map(str::to_owned),
+            unsent: self.unsent_note(),
             additions: additions(decision),
             left_out: decision.additions().left_out.iter().map(left_out_text).collect(),
             lookups: self.lookups.iter().map(ExplainedLookup::view).collect(),

@@ -203,7 +203,7 @@ async fn a_platform_of_queries_is_understood_by_post_too() {
 #[test]
 fn conditions_on_what_a_platform_never_sends_are_reported() {
     for (platform, help) in [
-        ("bolna", "remove the condition, or let the rule match calls of other platforms"),
+        ("bolna", "remove the condition, or accept calls of other platforms as well"),
         ("vogent", "compare the platform's id of the called number: `number_id`"),
     ] {
         let rules = format!(
@@ -220,6 +220,20 @@ fn conditions_on_what_a_platform_never_sends_are_reported() {
         assert!(shown.contains(&message) && shown.contains(help), "{shown}");
         assert!(!shown.contains("compares `from`"), "{shown}");
     }
+}
+
+/// The same holds for the scope of a file.
+#[test]
+fn a_scope_with_what_a_platform_never_sends_is_reported() {
+    let rules =
+        format!("[scope]\nto = \"{DIALLED}\"\n\n[[rule]]\nname = \"store\"\nkeep = true\n");
+    let (settings, report) =
+        load_settings_with(&settings_of("bolna"), Purpose::Serve, environment());
+    let settings = settings.unwrap_or_else(|| panic!("{report}"));
+    let (_, report) = parse_rules("rules.toml", rules, &settings.check_context());
+    let shown = report.to_string();
+    let message = "the scope compares `to`, which source `calls` (bolna) does not send";
+    assert!(shown.contains(message), "{shown}");
 }
 
 /// An explanation decides as the service does, without what the source never sends.

@@ -6,12 +6,13 @@ use super::agents::Agents;
 use super::reporter::Reporter;
 use super::rule::describe_rule;
 use super::rules::RuleChecker;
+use super::sent_facts::UnsentCondition;
 use super::sessions::session_override;
-use super::sources::can_match_source;
+use super::sources::sends_any;
 use crate::dialect::{Dialect, DialectRef};
 use crate::domain::call::Platform;
 use crate::domain::capabilities::{Capabilities, CarriedAdditions, Transfer};
-use crate::rules::load::raw::{RawOutcome, RawRule};
+use crate::rules::load::raw::{RawOutcome, RawRule, RawScope};
 use crate::rules::model::Origin;
 use crate::rules::{Action, AgentRef, CheckContext, Conditions, Rule, RuleAdditions, TransferRef};
 
@@ -54,19 +55,14 @@ impl RuleChecker<'_, '_> {
         let rule = &self.checked.rules[number];
         let reached = match self.context.sources.is_empty() {
             true => platforms_named_by(rule, self.context),
-            false => reached_sources(rule, self.context),
+            false => reached_sources(|origin| rule.accepts(origin), self.context),
         };
         let variables = raw.variables.iter().map(|(name, _)| (&*name.value, &name.span));
         let variables: Vec<_> = variables.collect();
         check_variables(rule, &variables, &reached, self.reporter);
         let dialects: Vec<_> = reached.iter().map(|one| one.dialect).collect();
-        for unsent in self.reporter.sent_facts().unsent_conditions(raw, &dialects) {
-            let (name, sources) = (&unsent.name, sources(&reached.iter().collect::<Vec<_>>()));
-            let rule = describe_rule(&rule.name);
-            let verb = if reached.len() == 1 { "does" } else { "do" };
-            let message = format!("{rule} compares `{name}`, which {sources} {verb} not send");
-            self.reporter.warning("unknown-fact", unsent.span, message).help(unsent.help);
-        }
+        let unsent = self.reporter.sent_facts().unsent_conditions(raw, &dialects);
+        warn_unsent(&describe_rule(&rule.name), &unsent, &reached, self.reporter);
         if let Some(changed) = &raw.agent_override {
             let mut platforms = Vec::new();
             for one in &reached {
@@ -91,6 +87,15 @@ impl RuleChecker<'_, '_> {
                 "limit the rule with `platform`, or write `unsupported = \"keep\"` if that is intended",
             );
         }
+    }
+
+    /// Warns of conditions of a scope on facts that no source sends which it can reach.
+    pub(super) fn warn_unsent_in_scope(&mut self, raw: &RawScope, conditions: &Conditions) {
+        let accepts = |origin: &Origin<'_>| conditions.accept(origin);
+        let reached = reached_sources(accepts, self.context);
+        let dialects: Vec<_> = reached.iter().map(|one| one.dialect).collect();
+        let unsent = self.reporter.sent_facts().unsent_in_scope(raw, &dialects);
+        warn_unsent("the scope", &unsent, &reached, self.reporter);
     }
 
     /// Sets the platforms that cannot express the outcome of a rule, if the rule accepts that.
@@ -125,9 +130,27 @@ impl RuleChecker<'_, '_> {
     }
 }
 
-/// Returns the sources of the settings whose calls can match a rule.
-fn reached_sources<'c>(rule: &Rule, context: &'c CheckContext) -> Vec<Reached<'c>> {
-    let sources = context.sources.iter().filter(|source| can_match_source(rule, source, context));
+/// Warns of conditions on facts that the sources do not send.
+fn warn_unsent(
+    subject: &str,
+    unsent: &[UnsentCondition<'_>],
+    reached: &[Reached<'_>],
+    reporter: &mut Reporter<'_>,
+) {
+    for UnsentCondition { name, span, help } in unsent {
+        let sources = sources(&reached.iter().collect::<Vec<_>>());
+        let verb = if reached.len() == 1 { "does" } else { "do" };
+        let message = format!("{subject} compares `{name}`, which {sources} {verb} not send");
+        reporter.warning("unknown-fact", span, message).help(*help);
+    }
+}
+
+/// Returns the sources of the settings that send calls which are accepted.
+fn reached_sources<'c>(
+    accepts: impl Fn(&Origin<'_>) -> bool,
+    context: &'c CheckContext,
+) -> Vec<Reached<'c>> {
+    let sources = context.sources.iter().filter(|source| sends_any(source, &accepts, context));
     let reached = sources.filter_map(|source| {
         let dialect = &**context.dialects.by_name(source.platform.as_str())?;
         let stand_in = source.fallback_agent.as_deref();

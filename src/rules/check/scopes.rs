@@ -35,6 +35,7 @@ impl RuleChecker<'_, '_> {
                 .error("empty-scope", &raw.span, message)
                 .help("set the numbers of the client, as in to = \"+12137771234\"");
         }
+        self.warn_unsent_in_scope(raw, &scope.conditions);
         FileScope {
             source: self.reporter.file.clone(),
             scope: Arc::new(scope),

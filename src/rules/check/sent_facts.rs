@@ -7,7 +7,7 @@ use crate::diagnostics::{Problem, did_you_mean};
 use crate::dialect::Dialect;
 use crate::domain::sip_address::FORWARDED_FROM;
 use crate::rules::CheckContext;
-use crate::rules::load::raw::{RawRule, Spanned};
+use crate::rules::load::raw::{RawRule, RawScope, Spanned};
 
 /// Facts that calls can have: those of the sources' platforms, or of all platforms if the settings are unknown.
 #[derive(Default)]
@@ -20,12 +20,26 @@ const CODE: &str = "unknown-fact";
 /// Largest number of attributes that a message lists.
 const MAX_LISTED: usize = 20;
 
-/// A condition of a rule on a fact that no source sends which the rule can reach.
+/// A condition on a fact that none of the sources sends which the rule or the scope can reach.
 pub(super) struct UnsentCondition<'r> {
-    /// The fact, as the rule names it.
+    /// The fact, as rules name it.
     pub(super) name: &'r str,
     pub(super) span: &'r Range<usize>,
     pub(super) help: &'static str,
+}
+
+/// Returns whether requests of a platform can have a fact, by the name that rules give it.
+pub(super) fn sends(dialect: &dyn Dialect, fact: &str) -> bool {
+    let sends_attribute = |name: &str| dialect.attributes().contains(&name);
+    match fact.split_once('.').unwrap_or(("", fact)) {
+        ("", "from") => dialect.sends_caller(),
+        ("", "to") => dialect.sends_called_number(),
+        ("", "number_id") => dialect.sends_number_id(),
+        ("", "forwarded_from") => dialect.sends_sip_headers() || sends_attribute(FORWARDED_FROM),
+        ("sip", _) => dialect.sends_sip_headers(),
+        ("attr", name) => sends_attribute(name),
+        _ => true,
+    }
 }
 
 impl SentFacts {
@@ -36,48 +50,57 @@ impl SentFacts {
         raw: &'r RawRule,
         reached: &[&dyn Dialect],
     ) -> Vec<UnsentCondition<'r>> {
+        let RawRule { to, from, forwarded_from, number_id, .. } = raw;
+        let keys = [
+            ("to", to),
+            ("from", from),
+            ("forwarded_from", forwarded_from),
+            ("number_id", number_id),
+        ];
+        let clauses = raw.where_clauses.iter().map(|(name, _)| (&*name.value, &name.span));
+        self.unsent(first_values(keys).chain(clauses), reached)
+    }
+
+    /// Returns the conditions of a scope on facts that none of the platforms sends which it can reach.
+    pub(super) fn unsent_in_scope<'r>(
+        &self,
+        raw: &'r RawScope,
+        reached: &[&dyn Dialect],
+    ) -> Vec<UnsentCondition<'r>> {
+        let RawScope { to, from, number_id, .. } = raw;
+        let keys = [("to", to), ("from", from), ("number_id", number_id)];
+        self.unsent(first_values(keys), reached)
+    }
+
+    fn unsent<'r>(
+        &self,
+        conditions: impl Iterator<Item = (&'r str, &'r Range<usize>)>,
+        reached: &[&dyn Dialect],
+    ) -> Vec<UnsentCondition<'r>> {
         if reached.is_empty() {
             return Vec::new();
         }
-        let is_sent =
-            |sends: &dyn Fn(&dyn Dialect) -> bool| reached.iter().any(|dialect| sends(*dialect));
-        let sends_attribute =
-            |dialect: &dyn Dialect, wanted: &str| dialect.attributes().contains(&wanted);
-        let has_id = is_sent(&|dialect| dialect.sends_number_id());
-        let keys = [
-            ("to", &raw.to, is_sent(&|dialect| dialect.sends_called_number())),
-            ("from", &raw.from, is_sent(&|dialect| dialect.sends_caller())),
-            (
-                "forwarded_from",
-                &raw.forwarded_from,
-                is_sent(&|dialect| {
-                    dialect.sends_sip_headers() || sends_attribute(dialect, FORWARDED_FROM)
-                }),
-            ),
-            ("number_id", &raw.number_id, has_id || !self.number_id),
-        ];
-        let keys = keys.into_iter().filter(|(.., is_sent)| !is_sent);
-        let keys = keys.filter_map(|(name, values, _)| {
+        let is_sent = |name: &str| reached.iter().any(|dialect| sends(*dialect, name));
+        let conditions = conditions.filter(|(name, _)| self.has(name) && !is_sent(name));
+        let conditions = conditions.map(|(name, span)| {
             let help = match name {
-                "to" if has_id => "compare the platform's id of the called number: `number_id`",
-                _ => "remove the condition, or let the rule match calls of other platforms",
+                "to" if is_sent("number_id") => {
+                    "compare the platform's id of the called number: `number_id`"
+                }
+                _ => "remove the condition, or accept calls of other platforms as well",
             };
-            values.first().map(|value| UnsentCondition { name, span: &value.span, help })
+            UnsentCondition { name, span, help }
         });
-        let clauses = raw.where_clauses.iter().map(|(name, _)| name);
-        let clauses = clauses.filter(|name: &&Spanned<String>| !match name.value.split_once('.') {
-            Some(("sip", _)) => is_sent(&|dialect| dialect.sends_sip_headers()),
-            Some(("attr", attribute)) if self.attributes.contains(attribute) => {
-                is_sent(&|dialect| sends_attribute(dialect, attribute))
-            }
-            Some(_) | None => true,
-        });
-        let clauses = clauses.map(|name| UnsentCondition {
-            name: &name.value,
-            span: &name.span,
-            help: "remove the condition, or let the rule match calls of other platforms",
-        });
-        keys.chain(clauses).collect()
+        conditions.collect()
+    }
+
+    /// Returns whether some source sends a fact.
+    fn has(&self, name: &str) -> bool {
+        match name.split_once('.') {
+            Some(("attr", attribute)) => self.attributes.contains(attribute),
+            Some(_) => true,
+            None => name != "number_id" || self.number_id,
+        }
     }
 
     pub(super) fn new(context: &CheckContext) -> SentFacts {
@@ -113,4 +136,11 @@ impl SentFacts {
         let problem = Problem::new(CODE, "no source sends `number_id`");
         (!self.number_id).then(|| problem.help("compare the called number itself: `to`"))
     }
+}
+
+/// Returns the keys that have values, with the place of the first.
+fn first_values<'r, const N: usize>(
+    keys: [(&'r str, &'r Vec<Spanned<String>>); N],
+) -> impl Iterator<Item = (&'r str, &'r Range<usize>)> {
+    keys.into_iter().filter_map(|(name, values)| Some((name, &values.first()?.span)))
 }

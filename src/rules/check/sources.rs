@@ -10,8 +10,16 @@ use crate::rules::{Agent, CheckContext, Conditions, PlatformIds, Rule, SourceInf
 
 /// Returns whether calls of this source can match the rule.
 pub(super) fn can_match_source(rule: &Rule, source: &SourceInfo, context: &CheckContext) -> bool {
-    origins_of(&source.source, source.platform, &context.dialects)
-        .any(|origin| rule.accepts(&origin))
+    sends_any(source, |origin| rule.accepts(origin), context)
+}
+
+/// Returns whether the source sends calls that are accepted.
+pub(super) fn sends_any(
+    source: &SourceInfo,
+    accepts: impl Fn(&Origin<'_>) -> bool,
+    context: &CheckContext,
+) -> bool {
+    origins_of(&source.source, source.platform, &context.dialects).any(|origin| accepts(&origin))
 }
 
 /// Returns whether calls from a platform can match the rule: those of its sources, or of any source if the

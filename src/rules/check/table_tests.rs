@@ -11,6 +11,7 @@ use super::raw_table::RawTable;
 use super::reporter::Reporter;
 use super::rules::{CheckedRules, FileScope};
 use super::scopes_compared::shown;
+use super::sent_facts::sends;
 use super::values;
 use crate::diagnostics::{SourceFile, did_you_mean};
 use crate::domain::call::{Channel, Fields, Platform};
@@ -97,6 +98,7 @@ impl<'c> TestChecker<'c, '_> {
         };
         let (source, platform) = self.source_of(raw, fields.channel);
         self.check_origin(raw, Origin { source: &source, platform, channel });
+        self.warn_unsent_facts(raw, &source, platform);
         let lookups = self.answers(raw, &fields);
         if !raw.invalid && self.reporter.report.error_count() == before {
             self.check_scope(raw, &fields, Origin { source: &source, platform, channel });
@@ -173,6 +175,37 @@ impl<'c> TestChecker<'c, '_> {
             let message = format!("{platform} sends no {noun} to answer");
             let help = "remove `channel`, or name another source".to_owned();
             self.reporter.warning("impossible-test", &named.span, message).help(help);
+        }
+    }
+
+    /// Warns of facts of a test that its source never sends.
+    fn warn_unsent_facts(&mut self, raw: &RawTest, source: &str, platform: Platform) {
+        let is_known = self.context.sources.iter().any(|known| *known.source == *source);
+        if !is_known && raw.platform.is_none() {
+            return;
+        }
+        let Some(dialect) = self.context.dialects.by_name(platform.as_str()) else { return };
+        let keys = [
+            ("from", &raw.from),
+            ("to", &raw.to),
+            ("forwarded_from", &raw.forwarded_from),
+            ("number_id", &raw.number_id),
+        ];
+        let keys = keys
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.span.clone())));
+        let tables = [("sip", &raw.sip), ("attr", &raw.attributes)].into_iter();
+        let entries = tables.flat_map(|(table, entries)| {
+            let names = entries.iter().map(|(name, _)| name);
+            names.map(move |name| (format!("{table}.{}", name.value), name.span.clone()))
+        });
+        for (name, span) in keys.chain(entries) {
+            if !sends(&**dialect, &name) {
+                let message = format!("{platform} never sends `{name}`");
+                self.reporter
+                    .warning("impossible-test", &span, message)
+                    .help("remove it, or name a `source` that sends it");
+            }
         }
     }
 

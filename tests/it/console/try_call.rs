@@ -47,6 +47,9 @@ async fn a_call_is_explained_with_the_replies_of_each_platform() {
     let page =
         client.page("/try?from=%2B442079460000&lookup.crm=%7B%22tier%22%3A%22gold%22%7D").await;
     assert!(page.contains("agent_gold") && page.contains("crm: found"), "{page}");
+    let page = client.page("/try?from=%2B442079460000&source=synthflow&attr=city%3DLONDON").await;
+    let note = "source synthflow (synthflow) never sends attr.city: decided without";
+    assert!(page.contains(note), "{page}");
     service.stop().await;
 }
 
