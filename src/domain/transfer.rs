@@ -183,6 +183,7 @@ mod tests {
     fn refuses_other_texts() {
         for (text, problem) in [
             ("2137771234", InvalidTarget::Form),
+            ("+1 213 777 1234-60", InvalidTarget::Form),
             ("desk", InvalidTarget::Form),
             ("", InvalidTarget::Form),
             ("https://pbx.example.com", InvalidTarget::Form),

@@ -123,6 +123,22 @@ fn a_table_is_shown_written_into_a_folder_and_compared() {
     assert!(text(&unknown.stderr).contains("no stored rule table has the fingerprint zzz"));
 }
 
+/// A list in another encoding can be used, but no version that the records keep can have it.
+#[test]
+fn nothing_is_restored_if_the_current_files_cannot_be_kept() {
+    let recorded = Recorded::new();
+    let old = recorded.fingerprint(1);
+    let latin_1 = b"number,name\n+12137770000,Jos\xe9\n";
+    std::fs::write(recorded.path("vip.csv"), latin_1).unwrap();
+    let refused = recorded.rules(&["restore", &old, "--yes"]);
+    let problem = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{problem}");
+    assert!(problem.contains("nothing was written: vip.csv"), "{problem}");
+    assert!(problem.contains("so the current files cannot be kept in the records"), "{problem}");
+    assert_eq!(std::fs::read(recorded.path("vip.csv")).unwrap(), latin_1);
+    assert_eq!(std::fs::read_to_string(recorded.path("50-rules.toml")).unwrap(), rules("agent_2"));
+}
+
 #[test]
 fn a_table_is_restored_and_the_current_one_is_kept() {
     let recorded = Recorded::new();
