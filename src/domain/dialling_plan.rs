@@ -349,10 +349,11 @@ fn code_length(digits: &[u8]) -> usize {
 }
 
 /// Returns the number before the last group of a text, if the group is the end of a range or an extension, and
-/// this end: `+442079460958-60`. The number before it is a whole one, and with it there are too many digits.
+/// this end: `+442079460958-60`, `+442079460958 60`. The number before it is a whole one, and with it there are too
+/// many digits, even without a trunk prefix: `+44 (020) 7946 0958` is one number.
 pub fn before_range(text: &str) -> Option<(PhoneNumber, &str)> {
     const MAX_END: usize = 4;
-    let (before, end) = text.trim_end().rsplit_once(['-', '/'])?;
+    let (before, end) = text.trim_end().rsplit_once(['-', '/', ' '])?;
     let end = end.trim();
     if end.is_empty() || end.len() > MAX_END || !end.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -366,7 +367,9 @@ pub fn before_range(text: &str) -> Option<(PhoneNumber, &str)> {
     let (mut is_whole, mut is_longer) = (false, false);
     for (country, plan) in plans {
         is_whole |= plan.is_ordinary(country, national);
-        is_longer |= plan.is_ordinary(country, &[national, end].concat());
+        let longer = [national, end].concat();
+        let dialled = longer.strip_prefix(plan.trunk).unwrap_or(&longer);
+        is_longer |= plan.is_ordinary(country, &longer) || plan.is_ordinary(country, dialled);
     }
     (is_whole && !is_longer).then_some((before, end))
 }

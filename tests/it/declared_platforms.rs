@@ -225,8 +225,7 @@ fn conditions_on_what_a_platform_never_sends_are_reported() {
 /// The same holds for the scope of a file.
 #[test]
 fn a_scope_with_what_a_platform_never_sends_is_reported() {
-    let rules =
-        format!("[scope]\nto = \"{DIALLED}\"\n\n[[rule]]\nname = \"store\"\nkeep = true\n");
+    let rules = format!("[scope]\nto = \"{DIALLED}\"\n\n[[rule]]\nname = \"store\"\nkeep = true\n");
     let (settings, report) =
         load_settings_with(&settings_of("bolna"), Purpose::Serve, environment());
     let settings = settings.unwrap_or_else(|| panic!("{report}"));
