@@ -298,11 +298,12 @@ async fn a_list_that_is_not_utf_8_is_named_and_closes_nothing_else() {
 async fn a_table_with_many_lists_has_room_in_a_form() {
     const LISTS: usize = 18;
     let mut rules = RULES.replace("vip.file = \"vip.csv\"", "vip.numbers = [\"+12135550000\"]");
-    let rows: String = (2_000_000..2_034_000).map(|row| format!("+1213{row}\n")).collect();
+    let note = "n".repeat(200);
+    let rows: String = (2_000_000..2_002_100).map(|row| format!("+1213{row},{note}\n")).collect();
     let mut files = Vec::new();
     for number in 0..LISTS {
         rules = format!("lists.l{number}.file = \"l{number}.csv\"\n{rules}");
-        files.push((format!("l{number}.csv"), format!("number\n{rows}")));
+        files.push((format!("l{number}.csv"), format!("number,note\n{rows}")));
     }
     let mut all = vec![("rules.toml", rules.as_str())];
     all.extend(files.iter().map(|(name, text)| (name.as_str(), text.as_str())));
