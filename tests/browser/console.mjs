@@ -28,8 +28,9 @@ async function open(options = {}) {
   context.setDefaultTimeout(TIMEOUT);
   const page = await context.newPage();
   page.on("console", (message) => {
-    // The log-in with a wrong password is answered with 401, and a rule table with mistakes with 422.
-    const isExpected = /status of (401|409|422)/.test(message.text());
+    // The log-in with a wrong password is answered with 401, a rule table with mistakes with 422, and a live page
+    // that this script refuses with 503.
+    const isExpected = /status of (401|409|422|503)/.test(message.text());
     if (message.type() === "error" && !isExpected) complaints.push(`${page.url()}: ${message.text()}`);
   });
   page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
@@ -115,6 +116,24 @@ await step("a hidden page is not live, and a page that is seen again receives wh
   await page.locator("#live.on").waitFor();
   await page.locator("tr", { hasText: "+12137779012" }).waitFor();
   assert.equal(await page.locator("tbody#calls tr").count(), 3, "each call once");
+});
+
+await step("a page that is left frees its place, and takes one when a person comes back", async () => {
+  const isLive = (request) => request.url().includes("/calls/live");
+  const ended = page.waitForEvent("requestfailed", isLive);
+  await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true })));
+  await ended;
+  const asked = page.waitForRequest(isLive);
+  await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
+  await asked;
+});
+
+await step("a live page that was refused asks again", async () => {
+  // As if too many pages were live.
+  await page.route(/calls\/live/, (route) => route.fulfill({ status: 503 }), { times: 1 });
+  await page.reload();
+  await page.getByText("not live: trying again in a few seconds").waitFor();
+  await page.locator("#live.on").waitFor();
 });
 
 await step("six pages of calls leave room for others", async () => {
