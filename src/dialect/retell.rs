@@ -51,7 +51,7 @@ const PROFILE: Profile = Profile {
     timing: Timing {
         reply_within: Duration::from_secs(3),
         timeout: Some(Duration::from_secs(10)),
-        silence: "the call is tried again, then it ends",
+        silence: "the webhook is sent again up to 3 times, then the number's own agent takes the call; without one, it ends",
         retry_window: Duration::from_secs(60),
     },
 };

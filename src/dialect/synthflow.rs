@@ -52,7 +52,7 @@ const PROFILE: Profile = Profile {
     timing: Timing {
         reply_within: Duration::from_secs(3),
         timeout: Some(Duration::from_secs(10)),
-        silence: "the call is rejected",
+        silence: "the webhook is sent again up to 3 times, then the default agent takes the call; without one, it ends",
         retry_window: Duration::from_secs(60),
     },
 };
