@@ -164,6 +164,10 @@ impl NumberFormat {
     /// Parses a text as [`Party::parse`] does, with what is known about the source.
     pub fn parse(&self, text: Option<&str>) -> ParsedParty {
         let whole = text.unwrap_or_default().trim();
+        // The settings may name a number, which a platform sends for all of these callers.
+        if self.is_withheld(whole) {
+            return WITHHELD;
+        }
         // Most callers: no copy, no search.
         if let Some(digits) = whole.strip_prefix('+')
             && let Some(number) = PhoneNumber::from_plain_digits(digits.as_bytes())
@@ -171,16 +175,16 @@ impl NumberFormat {
         {
             return international(number, NumberReading::AsSent);
         }
-        if self.is_withheld(whole) {
+        let Address { user, context } = Address::parse(whole);
+        if self.is_withheld(&user) {
             return WITHHELD;
         }
-        let Address { user, context } = Address::parse(whole);
         let context = context.as_deref();
         let read = self.number(&user, context).or_else(|| {
             let without_extension = &user[..extension_at(&user)?];
             self.number(without_extension, context).map(ParsedParty::completed)
         });
-        read.unwrap_or_else(|| match self.is_withheld(&user) || is_withheld(&user) {
+        read.unwrap_or_else(|| match is_withheld(&user) {
             true => WITHHELD,
             false => self.literal(whole, &user),
         })
@@ -391,9 +395,17 @@ mod tests {
             check(&format!("{digits}@203.0.113.9"), "withheld");
         }
         assert_eq!(Party::parse(None).party, Party::Withheld);
-        let format =
-            NumberFormat { withheld: vec!["geheim".to_owned()], ..NumberFormat::default() };
-        for text in ["Geheim", "sip:geheim@h", "\"\" <sip:GEHEIM@h>;tag=1"] {
+        let format = NumberFormat {
+            withheld: vec!["geheim".to_owned(), "+15005550001".to_owned()],
+            ..NumberFormat::default()
+        };
+        for text in [
+            "Geheim",
+            "sip:geheim@h",
+            "\"\" <sip:GEHEIM@h>;tag=1",
+            "+15005550001",
+            "sip:+15005550001@h",
+        ] {
             assert_eq!(format.parse(Some(text)).party, Party::Withheld, "{text}");
         }
         for text in ["private eye", "unknown soldier", "none of them", "client:anonymous", "+1"] {
