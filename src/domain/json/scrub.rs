@@ -85,8 +85,8 @@ impl Scrubber<'_> {
                     self.at += 1;
                 }
                 b'}' => {
-                    self.objects.pop();
-                    self.key = Cow::Borrowed("");
+                    // The next object of an array has the same key.
+                    self.key = self.objects.pop().unwrap_or_default();
                     self.at += 1;
                 }
                 _ => self.at += 1,
@@ -181,6 +181,10 @@ mod tests {
         );
         check(r#"{"server":{"x":{"headers":1}}}"#, r#"{"server":{"x":{"headers":1}}}"#);
         check(r#"{"server":{"x":{}},"headers":1}"#, r#"{"server":{"x":{}},"headers":1}"#);
+        check(
+            r#"{"server":[{"x":{"y":1}},{"headers":1},[{"headers":2}]],"headers":3}"#,
+            r#"{"server":[{"x":{"y":1}},{"headers":null},[{"headers":null}]],"headers":3}"#,
+        );
     }
 
     #[test]
