@@ -76,14 +76,13 @@ impl TransferTarget {
     /// # Errors
     /// Returns the reason why no call can be transferred to this text.
     pub fn parse_in(text: &str, country: Option<Country>) -> Result<TransferTarget, InvalidTarget> {
-        let invalid = match TransferTarget::parse(text) {
-            Err(InvalidTarget::Form) if country.is_some() => InvalidTarget::Form,
-            result => return result,
-        };
-        let format = NumberFormat { country, ..NumberFormat::default() };
-        match format.parse(Some(text)).completed_number() {
-            Some(number) => Ok(TransferTarget::Number(number)),
-            None => Err(invalid),
+        match TransferTarget::parse(text) {
+            Err(InvalidTarget::Form) if country.is_some() => {
+                let format = NumberFormat { country, ..NumberFormat::default() };
+                let number = format.parse(Some(text)).completed_number();
+                number.map(TransferTarget::Number).ok_or(InvalidTarget::Form)
+            }
+            result => result,
         }
     }
 
@@ -117,7 +116,7 @@ impl SipUri {
             return Err(InvalidTarget::Character('@'));
         }
         let host = host.split([':', ';', '?']).next().unwrap_or_default();
-        if host.is_empty() && !rest.contains('[') {
+        if host.is_empty() {
             return Err(InvalidTarget::NoHost);
         }
         Ok(Some(SipUri(text.into())))
@@ -189,6 +188,7 @@ mod tests {
             ("https://pbx.example.com", InvalidTarget::Form),
             ("sip:", InvalidTarget::NoHost),
             ("sip:desk@", InvalidTarget::NoHost),
+            ("sip:desk[1]@:5061", InvalidTarget::NoHost),
             ("sip:desk@pbx.example.com>", InvalidTarget::Character('>')),
             ("sip:desk@pbx.example.com@pbx.example.org", InvalidTarget::Character('@')),
             ("sip:front desk@pbx.example.com", InvalidTarget::Character(' ')),
