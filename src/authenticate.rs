@@ -289,6 +289,11 @@ fn single_header(headers: &HeaderMap, name: impl AsHeaderName) -> Result<Option<
     }
 }
 
+/// Returns the value of a header that occurs once and is not empty.
+fn required_header(headers: &HeaderMap, name: impl AsHeaderName) -> Result<&[u8], AuthError> {
+    single_header(headers, name)?.filter(|value| !value.is_empty()).ok_or(AuthError::Missing)
+}
+
 /// Returns the media type of a body in lower case and without parameters.
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;

@@ -5,7 +5,7 @@
 
 use std::iter;
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::HeaderMap;
 
 use super::encoding::{Encoding, KeyEncoding};
 use super::envelope::{Envelope, Layout};
@@ -38,16 +38,10 @@ impl Ed25519Scheme {
 
     /// Returns Telnyx's scheme: base64, a timestamp in seconds, within 300 s.
     pub fn telnyx() -> Ed25519Scheme {
-        let layout = Layout::Separate {
-            signature: HeaderName::from_static(Self::TELNYX_SIGNATURE),
-            timestamp: Some(HeaderName::from_static(Self::TELNYX_TIMESTAMP)),
-            id: None,
-            prefix: "".into(),
-            separator: None,
-        };
+        let layout =
+            Layout::signature_and_timestamp(Self::TELNYX_SIGNATURE, Self::TELNYX_TIMESTAMP);
         let time = SignedTime { unit: TimeUnit::Seconds, tolerance_s: 300 };
-        let envelope = Envelope::new(layout, Self::TELNYX_MESSAGE, Encoding::Base64, Some(time));
-        let envelope = envelope.unwrap_or_else(|errors| unreachable!("{errors:?}"));
+        let envelope = Envelope::of_platform(layout, Self::TELNYX_MESSAGE, Encoding::Base64, time);
         Ed25519Scheme { key_encoding: KeyEncoding::Base64, envelope }
     }
 }

@@ -5,8 +5,11 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 
-use super::KeyError;
 use super::key::SignatureBytes;
+use super::{AuthError, KeyError};
+
+/// Maximum number of signatures in one request: each costs a comparison, or with Ed25519 a verification.
+pub(super) const MAX_SIGNATURES: usize = 16;
 
 /// Encoding of a signature in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,18 @@ impl Encoding {
             Encoding::Base64 => STANDARD.decode_slice(text, &mut bytes).ok()?,
         };
         if decoded == length { SignatureBytes::new(&bytes[..length]) } else { None }
+    }
+
+    /// Decodes the signatures of a request, of `length` bytes each. Those of another length or form are skipped.
+    pub(super) fn decode_all<'h>(
+        self,
+        items: impl Iterator<Item = &'h [u8]>,
+        length: usize,
+    ) -> Result<Vec<SignatureBytes>, AuthError> {
+        let items: Vec<_> = items.take(MAX_SIGNATURES + 1).collect();
+        let decoded: Vec<_> = items.iter().filter_map(|item| self.decode(item, length)).collect();
+        let is_valid = !decoded.is_empty() && items.len() <= MAX_SIGNATURES;
+        if is_valid { Ok(decoded) } else { Err(AuthError::Malformed) }
     }
 
     pub(super) fn encode(self, bytes: &[u8]) -> String {

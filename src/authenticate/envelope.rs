@@ -8,13 +8,10 @@ use jiff::Timestamp;
 
 use super::encoding::Encoding;
 use super::key::SignatureBytes;
-use super::message::{Message, MessageError, MessageValues};
+use super::message::{self, Message, MessageError, MessageValues};
 use super::scheme::{Coverage, Outgoing, VerifyInputs};
 use super::signed_time::SignedTime;
-use super::{AuthError, SignError, Unverified, single_header};
-
-/// Maximum number of signatures in one request: each costs a comparison, or with Ed25519 a verification.
-const MAX_SIGNATURES: usize = 16;
+use super::{AuthError, SignError, Unverified, required_header};
 
 /// Headers of a signature, and the message that it covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +92,20 @@ impl Envelope {
         }
     }
 
+    /// Creates a platform's own envelope.
+    ///
+    /// # Panics
+    /// Panics if the message does not fit the headers, which a test of the platform would show.
+    pub(crate) fn of_platform(
+        layout: Layout,
+        message: &str,
+        encoding: Encoding,
+        time: SignedTime,
+    ) -> Envelope {
+        let envelope = Envelope::new(layout, message, encoding, Some(time));
+        envelope.unwrap_or_else(|errors| unreachable!("{errors:?}"))
+    }
+
     /// Returns whether the message contains the public URL.
     pub fn covers_url(&self) -> bool {
         self.message.has_url()
@@ -118,17 +129,17 @@ impl Envelope {
     ) -> Result<OpenedEnvelope<'h>, AuthError> {
         let mut opened = match &self.layout {
             Layout::Separate { signature, timestamp, id, prefix, separator } => {
-                let value = required(headers, signature)?;
+                let value = required_header(headers, signature)?;
                 let items = signatures_of(value, prefix, separator.as_deref());
                 OpenedEnvelope {
                     timestamp: optional(headers, timestamp.as_ref())?,
                     id: optional(headers, id.as_ref())?,
-                    signatures: self.decode(items, length)?,
+                    signatures: self.encoding.decode_all(items, length)?,
                     signed_at: None,
                 }
             }
             Layout::Combined { header, timestamp, signature } => {
-                let value = required(headers, header)?;
+                let value = required_header(headers, header)?;
                 let pairs = || value.split(|byte| *byte == b',').filter_map(name_and_value);
                 let mut times = pairs().filter(|(name, _)| *name == timestamp.as_bytes());
                 let (Some((_, time)), None) = (times.next(), times.next()) else {
@@ -138,7 +149,7 @@ impl Envelope {
                 OpenedEnvelope {
                     timestamp: time,
                     id: &[],
-                    signatures: self.decode(items.map(|(_, value)| value), length)?,
+                    signatures: self.encoding.decode_all(items.map(|(_, value)| value), length)?,
                     signed_at: None,
                 }
             }
@@ -147,18 +158,6 @@ impl Envelope {
             opened.signed_at = Some(time.check(opened.timestamp, now)?);
         }
         Ok(opened)
-    }
-
-    fn decode<'h>(
-        &self,
-        items: impl Iterator<Item = &'h [u8]>,
-        length: usize,
-    ) -> Result<Vec<SignatureBytes>, AuthError> {
-        let items: Vec<_> = items.take(MAX_SIGNATURES + 1).collect();
-        let decoded = items.iter().filter_map(|item| self.encoding.decode(item, length));
-        let decoded: Vec<_> = decoded.collect();
-        let is_valid = !decoded.is_empty() && items.len() <= MAX_SIGNATURES;
-        if is_valid { Ok(decoded) } else { Err(AuthError::Malformed) }
     }
 
     /// Returns the message of a request, in parts.
@@ -187,13 +186,12 @@ impl Envelope {
         sign: impl FnOnce(&[&[u8]]) -> Result<Vec<u8>, SignError>,
     ) -> Result<(), SignError> {
         let timestamp = self.time.map(|time| time.write(inputs.now)).unwrap_or_default();
-        if let Layout::Separate { id: Some(name), .. } = &self.layout {
-            let new = || header_value(&format!("msg_{}", inputs.now.as_microsecond()));
-            let id = headers.get(name).cloned().map_or_else(new, Ok)?;
-            headers.insert(name, id);
-        }
         let id = match &self.layout {
-            Layout::Separate { id: Some(name), .. } => headers.get(name).cloned(),
+            Layout::Separate { id: Some(name), .. } => {
+                let id = message_id(headers, name, inputs.now)?;
+                headers.insert(name, id.clone());
+                Some(id)
+            }
             Layout::Separate { id: None, .. } | Layout::Combined { .. } => None,
         };
         let message = self.message.render(&MessageValues {
@@ -222,6 +220,20 @@ impl Envelope {
 }
 
 impl Layout {
+    /// Returns the layout of a signature and a timestamp in a header each.
+    pub(crate) fn signature_and_timestamp(
+        signature: &'static str,
+        timestamp: &'static str,
+    ) -> Layout {
+        Layout::Separate {
+            signature: HeaderName::from_static(signature),
+            timestamp: Some(HeaderName::from_static(timestamp)),
+            id: None,
+            prefix: "".into(),
+            separator: None,
+        }
+    }
+
     /// Returns the placeholder of the timestamp, if the layout names it.
     fn timestamp_name(&self) -> Option<&str> {
         match self {
@@ -274,18 +286,13 @@ impl Layout {
 }
 
 fn no_message(error: &MessageError, timestamp: Option<&str>) -> EnvelopeError {
-    EnvelopeError { key: "message", message: error.to_string(), help: error.help(timestamp) }
-}
-
-/// Returns the value of a header that occurs once and is not empty.
-fn required<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h [u8], AuthError> {
-    let value = single_header(headers, name)?.filter(|value| !value.is_empty());
-    value.ok_or(AuthError::Missing)
+    let help = message::placeholders(timestamp);
+    EnvelopeError { key: "message", message: error.to_string(), help }
 }
 
 /// Returns the value of a header, if there is one to read.
 fn optional<'h>(headers: &'h HeaderMap, name: Option<&HeaderName>) -> Result<&'h [u8], AuthError> {
-    name.map_or(Ok(&[][..]), |name| required(headers, name))
+    name.map_or(Ok(&[][..]), |name| required_header(headers, name))
 }
 
 /// Returns the signatures in a header, without their prefix.
@@ -315,6 +322,16 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
     Some((&pair[..equals], &pair[equals + 1..]))
+}
+
+/// Returns the id of a message to be signed: the one that is among the headers already, or a new one.
+pub(super) fn message_id(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    now: Timestamp,
+) -> Result<HeaderValue, SignError> {
+    let new = || header_value(&format!("msg_{}", now.as_microsecond()));
+    headers.get(name).cloned().map_or_else(new, Ok)
 }
 
 /// Converts a text to the value of a header.

@@ -28,10 +28,9 @@ impl HmacScheme {
     /// Creates a platform's own scheme: SHA-256 in hex, keys as texts.
     ///
     /// # Panics
-    /// Panics if the message does not fit the headers, which a test of the platform would show.
+    /// Panics if the message does not fit the headers; see [`Envelope::of_platform`].
     pub(crate) fn sha256(layout: Layout, message: &str, time: SignedTime) -> HmacScheme {
-        let envelope = Envelope::new(layout, message, Encoding::Hex, Some(time));
-        let envelope = envelope.unwrap_or_else(|errors| unreachable!("{errors:?}"));
+        let envelope = Envelope::of_platform(layout, message, Encoding::Hex, time);
         HmacScheme { algorithm: Algorithm::Sha256, key_encoding: KeyEncoding::Text, envelope }
     }
 }

@@ -19,7 +19,7 @@ use super::envelope::header_value;
 use super::key::{Key, SignatureBytes, matches_any_key};
 use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
 use super::signed_time::{SignedTime, TimeUnit};
-use super::{AuthError, KeyError, RequestHead, SignError, Unverified, single_header};
+use super::{AuthError, KeyError, RequestHead, SignError, Unverified, required_header};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::secret::Secret;
@@ -123,8 +123,7 @@ impl Scheme for JwtScheme {
 
 impl JwtScheme {
     fn open<'h>(&self, headers: &'h HeaderMap, now: Timestamp) -> Result<Token<'h>, AuthError> {
-        let value = single_header(headers, &self.header)?.filter(|value| !value.is_empty());
-        let token = without_bearer(value.ok_or(AuthError::Missing)?);
+        let token = without_bearer(required_header(headers, &self.header)?);
         let mut parts = token.split(|byte| *byte == b'.');
         let (Some(head), Some(claims), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())

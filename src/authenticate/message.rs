@@ -4,9 +4,6 @@
 
 use axum::http::Method;
 
-/// Names of the placeholders that need no header.
-const ALWAYS: &str = "{body}, {method}, {url}, {path}, {query}";
-
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message(Vec<MessagePart>);
@@ -41,12 +38,12 @@ pub enum MessageError {
     Constant,
 }
 
-impl MessageError {
-    /// Returns advice to the operator. `timestamp` is the name of the timestamp in a combined header.
-    pub(crate) fn help(&self, timestamp: Option<&str>) -> String {
-        let timestamp = timestamp.unwrap_or("timestamp");
-        format!("placeholders are {ALWAYS}, {{{timestamp}}} and {{id}}")
-    }
+/// Lists the placeholders, as advice to the operator. `timestamp` is the name of the timestamp in a combined header.
+pub(super) fn placeholders(timestamp: Option<&str>) -> String {
+    let timestamp = timestamp.unwrap_or("timestamp");
+    format!(
+        "placeholders are {{body}}, {{method}}, {{url}}, {{path}}, {{query}}, {{{timestamp}}} and {{id}}"
+    )
 }
 
 /// Parts of a request.

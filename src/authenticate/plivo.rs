@@ -14,16 +14,13 @@ use super::encoding::Encoding;
 use super::envelope::header_value;
 use super::key::{Key, SignatureBytes, matches_any_key};
 use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
-use super::{AuthError, KeyError, RequestHead, SignError, Unverified, media_type, single_header};
+use super::{AuthError, KeyError, RequestHead, SignError, Unverified, media_type, required_header};
 use crate::domain::form;
 use crate::domain::secret::Secret;
 
 const KIND: &str = "plivo_v3";
 const SIGNATURE: &str = "x-plivo-signature-v3";
 const NONCE: &str = "x-plivo-signature-v3-nonce";
-const FORM: &str = "application/x-www-form-urlencoded";
-/// Maximum number of signatures in one request.
-const MAX_SIGNATURES: usize = 16;
 
 /// Version 3 of Plivo's scheme.
 pub struct PlivoScheme;
@@ -97,22 +94,10 @@ impl Scheme for PlivoScheme {
 }
 
 fn open(headers: &HeaderMap) -> Result<PlivoSignature<'_>, AuthError> {
-    let [signature, nonce] = [SIGNATURE, NONCE].map(|name| {
-        let value = single_header(headers, name)?.filter(|value| !value.is_empty());
-        value.ok_or(AuthError::Missing)
-    });
-    let (signature, nonce) = (signature?, nonce?);
-    let items: Vec<_> = signature
-        .split(|byte| *byte == b',')
-        .take(MAX_SIGNATURES + 1)
-        .map(<[u8]>::trim_ascii)
-        .collect();
-    let decoded = items.iter().filter_map(|item| Encoding::Base64.decode(item, 32));
-    let signatures: Vec<_> = decoded.collect();
-    if signatures.is_empty() || items.len() > MAX_SIGNATURES {
-        return Err(AuthError::Malformed);
-    }
-    Ok(PlivoSignature { nonce, signatures })
+    let signatures = required_header(headers, SIGNATURE)?;
+    let nonce = required_header(headers, NONCE)?;
+    let items = signatures.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    Ok(PlivoSignature { nonce, signatures: Encoding::Base64.decode_all(items, 32)? })
 }
 
 /// Returns what is signed between the base of the URL and the nonce; `None` if the body is no form, since
@@ -123,7 +108,7 @@ fn signed_content(
     target: &str,
     body: &[u8],
 ) -> Option<Vec<u8>> {
-    let is_form = *method == Method::POST && media_type == Some(FORM);
+    let is_form = *method == Method::POST && media_type == Some(form::MEDIA_TYPE);
     if !is_form && !body.is_empty() {
         return None;
     }
@@ -158,7 +143,8 @@ mod tests {
 
     #[track_caller]
     fn check(target: &str, body: &str, expected: &str) {
-        let content = signed_content(&Method::POST, Some(FORM), target, body.as_bytes());
+        let content =
+            signed_content(&Method::POST, Some(form::MEDIA_TYPE), target, body.as_bytes());
         assert_eq!(content.as_deref(), Some(expected.as_bytes()), "{target} {body}");
     }
 
@@ -178,9 +164,9 @@ mod tests {
         let check = |method, media_type, body: &[u8]| {
             signed_content(&method, Some(media_type), "/a?b=1", body).is_some()
         };
-        assert!(check(Method::GET, FORM, b""));
+        assert!(check(Method::GET, form::MEDIA_TYPE, b""));
         assert!(check(Method::POST, "application/json", b""));
         assert!(!check(Method::POST, "application/json", b"{}"));
-        assert!(!check(Method::GET, FORM, b"a=1"));
+        assert!(!check(Method::GET, form::MEDIA_TYPE, b"a=1"));
     }
 }

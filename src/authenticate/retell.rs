@@ -11,12 +11,12 @@ use super::encoding::Encoding;
 use super::envelope::header_value;
 use super::key::{Key, SignatureBytes, matches_any_key};
 use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
+use super::signed_time::{SignedTime, TimeUnit};
 use super::{AuthError, KeyError, RequestHead, SignError, Unverified, single_header};
 use crate::domain::secret::Secret;
 
 const HEADER: &str = "x-retell-signature";
-/// Maximum distance of a valid timestamp from now, in the past and in the future.
-const WINDOW_MS: u64 = 300_000;
+const TIME: SignedTime = SignedTime { unit: TimeUnit::Milliseconds, tolerance_s: 300 };
 
 /// Retell's signature scheme.
 pub struct RetellScheme;
@@ -35,20 +35,16 @@ impl Scheme for RetellScheme {
         request: &Unverified,
         inputs: &VerifyInputs<'_>,
     ) -> Result<SignatureScope, AuthError> {
-        let header = single_header(&request.head.headers, HEADER)?.ok_or(AuthError::Missing)?;
-        let (timestamp, digest) = parse_header(header).ok_or(AuthError::Malformed)?;
-        let signed_at = check_window(timestamp, inputs.now)?;
+        let (timestamp, digest, signed_at) = open(&request.head.headers, inputs.now)?;
         if matches_any_key(&[digest], inputs.keys, &[&request.body, timestamp]) {
-            Ok(SignatureScope::Body { header: HEADER, signed_at })
+            Ok(SignatureScope::Body { header: HEADER, signed_at: Some(signed_at) })
         } else {
             Err(AuthError::NoMatch)
         }
     }
 
     fn check_head(&self, head: &RequestHead, inputs: &VerifyInputs<'_>) -> Result<(), AuthError> {
-        let header = single_header(&head.headers, HEADER)?.ok_or(AuthError::Missing)?;
-        let (timestamp, _) = parse_header(header).ok_or(AuthError::Malformed)?;
-        check_window(timestamp, inputs.now).map(drop)
+        open(&head.headers, inputs.now).map(drop)
     }
 
     fn sign(
@@ -69,30 +65,24 @@ impl Scheme for RetellScheme {
     }
 }
 
-/// Returns the digits of the timestamp and the digest, or `None` if any character deviates.
+/// Returns the digits of the timestamp, the digest, and the time, which is near enough to now.
+fn open(
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<(&[u8], SignatureBytes, Timestamp), AuthError> {
+    let header = single_header(headers, HEADER)?.ok_or(AuthError::Missing)?;
+    let (timestamp, digest) = parse_header(header).ok_or(AuthError::Malformed)?;
+    Ok((timestamp, digest, TIME.check(timestamp, now)?))
+}
+
+/// Returns the timestamp, whose digits are not checked yet, and the digest; `None` if anything else deviates.
 fn parse_header(header: &[u8]) -> Option<(&[u8], SignatureBytes)> {
     let rest = header.strip_prefix(b"v=")?;
     let comma = rest.iter().position(|&byte| byte == b',')?;
     let (timestamp, rest) = rest.split_at(comma);
-    let is_plain = (1..=16).contains(&timestamp.len()) && timestamp.iter().all(u8::is_ascii_digit);
-    if !is_plain || timestamp.starts_with(b"0") {
+    if timestamp.starts_with(b"0") {
         return None;
     }
     let digest = Encoding::Hex.decode(rest.strip_prefix(b",d=")?, 32)?;
     Some((timestamp, digest))
-}
-
-/// Returns the time that the digits stand for, if it is near enough to now.
-fn check_window(timestamp: &[u8], now: Timestamp) -> Result<Option<Timestamp>, AuthError> {
-    let signed = timestamp.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
-    let now = now.as_millisecond();
-    let age = now - signed;
-    if age.unsigned_abs() <= WINDOW_MS {
-        return Ok(Timestamp::from_millisecond(signed).ok());
-    }
-    if (now - signed.saturating_mul(1000)).unsigned_abs() <= WINDOW_MS + 1000 {
-        return Err(AuthError::Seconds);
-    }
-    let beyond = (age.unsigned_abs() - WINDOW_MS).div_ceil(1000) as i64;
-    Err(AuthError::Stale { by_s: beyond * age.signum() })
 }

@@ -31,7 +31,7 @@ pub trait Scheme: Send + Sync {
         secret.len()
     }
 
-    /// Verifies the signature of a request. Tries all keys, without an early exit.
+    /// Verifies the signature of a request. Compares with all keys that are secret, without an early exit.
     ///
     /// # Errors
     /// Returns the reason for which verification failed.

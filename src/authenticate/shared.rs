@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::key::{Key, is_any_secret};
 use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, UrlToken, VerifyInputs};
-use super::{AuthError, KeyError, RequestHead, SignError, Unverified, single_header};
+use super::{AuthError, KeyError, RequestHead, SignError, Unverified, required_header};
 use crate::domain::form::only_parameter;
 use crate::domain::secret::Secret;
 
@@ -30,13 +30,15 @@ impl SharedScheme {
     /// Checks the secret of a request.
     fn check(&self, head: &RequestHead, keys: &[Key]) -> Result<(), AuthError> {
         let is_valid = match self {
-            SharedScheme::Header(name) => is_any_secret(required(&head.headers, name)?, keys),
+            SharedScheme::Header(name) => {
+                is_any_secret(required_header(&head.headers, name)?, keys)
+            }
             SharedScheme::Bearer(name) => {
-                let value = required(&head.headers, name)?;
+                let value = required_header(&head.headers, name)?;
                 is_any_secret(credentials(value, b"bearer")?, keys)
             }
             SharedScheme::Basic => {
-                let value = required(&head.headers, &header::AUTHORIZATION)?;
+                let value = required_header(&head.headers, header::AUTHORIZATION)?;
                 let decoded = STANDARD.decode(credentials(value, b"basic")?);
                 is_any_secret(&decoded.map_err(|_| AuthError::Malformed)?, keys)
             }
@@ -195,10 +197,6 @@ impl Scheme for NoScheme {
     fn has_keys(&self) -> bool {
         false
     }
-}
-
-fn required<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h [u8], AuthError> {
-    single_header(headers, name)?.filter(|value| !value.is_empty()).ok_or(AuthError::Missing)
 }
 
 /// Returns what follows the name of an HTTP authentication scheme, which is written in any case (RFC 9110).

@@ -9,17 +9,15 @@ use axum::http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 
 use super::ed25519::private_key;
-use super::encoding::{Encoding, KeyEncoding};
-use super::envelope::header_value;
+use super::encoding::{Encoding, KeyEncoding, MAX_SIGNATURES};
+use super::envelope::{header_value, message_id};
 use super::key::{Key, SignatureBytes, matches_any_key};
 use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
 use super::signed_time::{SignedTime, TimeUnit};
-use super::{AuthError, KeyError, RequestHead, SignError, Unverified, single_header};
+use super::{AuthError, KeyError, RequestHead, SignError, Unverified, required_header};
 use crate::domain::secret::Secret;
 
 const KIND: &str = "standard_webhooks";
-/// Maximum number of signatures in one request.
-const MAX_SIGNATURES: usize = 16;
 
 /// A scheme of Standard Webhooks.
 pub struct StandardWebhooksScheme {
@@ -51,11 +49,9 @@ impl StandardWebhooksScheme {
         headers: &'h HeaderMap,
         now: Timestamp,
     ) -> Result<WebhookSignatures<'h>, AuthError> {
-        let [id, timestamp, signature] = [&self.id, &self.timestamp, &self.signature].map(|name| {
-            let value = single_header(headers, name)?.filter(|value| !value.is_empty());
-            value.ok_or(AuthError::Missing)
-        });
-        let (id, timestamp, signature) = (id?, timestamp?, signature?);
+        let id = required_header(headers, &self.id)?;
+        let timestamp = required_header(headers, &self.timestamp)?;
+        let signature = required_header(headers, &self.signature)?;
         let mut opened = WebhookSignatures {
             id,
             timestamp,
@@ -154,8 +150,7 @@ impl Scheme for StandardWebhooksScheme {
         headers: &mut HeaderMap,
     ) -> Result<(), SignError> {
         let key = inputs.keys.first().ok_or(SignError::NoKey)?;
-        let new_id = || header_value(&format!("msg_{}", inputs.now.as_microsecond()));
-        let id = headers.get(&self.id).cloned().map_or_else(new_id, Ok)?;
+        let id = message_id(headers, &self.id, inputs.now)?;
         let timestamp = self.time.write(inputs.now);
         let parts = [id.as_bytes(), b".", timestamp.as_bytes(), b".", request.body];
         let signature = match key.as_hmac() {

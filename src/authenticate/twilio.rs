@@ -17,14 +17,16 @@ use super::encoding::Encoding;
 use super::envelope::header_value;
 use super::key::{Algorithm, HmacKey, Key, Material, SignatureBytes};
 use super::scheme::{Coverage, Outgoing, Scheme, SignatureScope, VerifyInputs};
-use super::{AuthError, KeyError, RequestHead, SignError, Unverified, media_type, single_header};
+use super::{
+    AuthError, KeyError, RequestHead, SignError, Unverified, media_type, required_header,
+    single_header,
+};
 use crate::domain::form;
 use crate::domain::secret::Secret;
 
 const KIND: &str = "twilio";
 const SIGNATURE: &str = "x-twilio-signature";
 const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
-const FORM: &str = "application/x-www-form-urlencoded";
 const BODY_HASH: &str = "bodySHA256";
 
 /// Twilio's scheme.
@@ -120,8 +122,7 @@ impl Scheme for TwilioScheme {
 }
 
 fn open(headers: &HeaderMap) -> Result<TwilioSignature<'_>, AuthError> {
-    let signature = single_header(headers, SIGNATURE)?.filter(|value| !value.is_empty());
-    let signature = signature.ok_or(AuthError::Missing)?;
+    let signature = required_header(headers, SIGNATURE)?;
     let (algorithm, key_id) = match single_header(headers, SETTINGS)? {
         None => (Algorithm::Sha1, None),
         Some(settings) => {
@@ -181,7 +182,7 @@ fn signed_parameters(
     query: &str,
     body: &[u8],
 ) -> Result<Vec<u8>, AuthError> {
-    if *method == Method::POST && media_type == Some(FORM) {
+    if *method == Method::POST && media_type == Some(form::MEDIA_TYPE) {
         let mut pairs: Vec<_> = form::pairs(body).collect();
         pairs.sort_unstable();
         pairs.dedup();
@@ -248,7 +249,8 @@ mod tests {
 
     #[track_caller]
     fn check_parameters(body: &str, expected: &str) {
-        let parameters = signed_parameters(&Method::POST, Some(FORM), "", body.as_bytes());
+        let parameters =
+            signed_parameters(&Method::POST, Some(form::MEDIA_TYPE), "", body.as_bytes());
         assert_eq!(parameters.as_deref(), Ok(expected.as_bytes()), "{body}");
     }
 

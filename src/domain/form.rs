@@ -12,10 +12,8 @@ use url::form_urlencoded;
 
 use super::decision::Object;
 
-/// Restores the `+` of a number: in a query, an unencoded `+` means a blank.
-pub fn restore_plus(text: &str) -> String {
-    text.strip_prefix(' ').map_or_else(|| text.to_owned(), |rest| format!("+{rest}"))
-}
+/// Media type of a form.
+pub(crate) const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// Maximum number of fields that are read; those behind them are ignored. Platforms send up to 60.
 const MAX_FIELDS: usize = 1_000;
@@ -65,6 +63,11 @@ impl<'a> Form<'a> {
     fn field(&self, name: &str) -> Option<&Cow<'a, str>> {
         self.0.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value)
     }
+}
+
+/// Restores the `+` of a number: in a form or a query, an unencoded `+` means a blank.
+pub fn restore_plus(text: &str) -> String {
+    text.strip_prefix(' ').map_or_else(|| text.to_owned(), |rest| format!("+{rest}"))
 }
 
 /// Encodes fields as a form.
