@@ -89,7 +89,7 @@ fn is_decimal(id: &str) -> bool {
 }
 
 fn is_placeholder(id: &str) -> bool {
-    let id = id.trim().to_lowercase();
+    let id = id.to_lowercase();
     let name = id.strip_prefix("agent_").or_else(|| id.strip_prefix("agent-")).unwrap_or(&id);
     let is_filler = |c: char| "-_.?*…x".contains(c);
     let is_zeros = !id.is_empty() && id.bytes().all(|byte| byte == b'0');

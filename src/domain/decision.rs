@@ -84,7 +84,7 @@ impl KeepReason {
     }
 }
 
-/// A dynamic variable for the agent's prompt, or a SIP header. Its value is text: platforms accept no other type.
+/// A dynamic variable for the agent's prompt, or a SIP header. Its value is text, which every platform accepts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variable<'t> {
     /// Name in the prompt, or of the header.

@@ -101,11 +101,10 @@ pub struct Event<'a> {
     /// Metadata of the reply, as returned by the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Object>,
-    /// Variables of the call: the initial ones (Retell), overwritten by those that the agent collected
-    /// (both platforms).
+    /// Variables of the call: the initial ones, overwritten by those that the agent collected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variables: Option<Object>,
-    /// Analysis by a model: unchanged for Retell; for Synthflow with verdicts as booleans or lower-case
+    /// Analysis by a model, as the platform sends it; for Synthflow with verdicts as booleans or lower-case
     /// words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Object>,

@@ -164,7 +164,7 @@ impl LookupAnswer {
         LookupAnswer { value: Arc::new(value), ..LookupAnswer::unknown(LookupState::Found) }
     }
 
-    /// Returns whether the look-up found something that is at hand.
+    /// Returns whether the look-up found something, and its value is known.
     pub fn has_value(&self) -> bool {
         self.state == LookupState::Found && !self.value.is_null()
     }

@@ -61,13 +61,12 @@ pub fn is_private(address: IpAddr) -> bool {
 
 fn is_private_v6(address: Ipv6Addr) -> bool {
     let bits = address.to_bits();
-    let embedded = match () {
-        () if TRANSLATED.contains(&address) => Some(bits),
-        () if SIX_TO_FOUR.contains(&address) => Some(bits >> 80),
-        () => None,
-    };
-    if let Some(bits) = embedded {
-        return is_private(Ipv4Addr::from_bits(bits as u32).into());
+    let is_embedded_private = |bits: u128| is_private(Ipv4Addr::from_bits(bits as u32).into());
+    if TRANSLATED.contains(&address) {
+        return is_embedded_private(bits);
+    }
+    if SIX_TO_FOUR.contains(&address) {
+        return is_embedded_private(bits >> 80);
     }
     !GLOBAL_V6.contains(&address) || PRIVATE_V6.iter().any(|network| network.contains(&address))
 }

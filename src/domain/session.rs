@@ -27,8 +27,7 @@ impl SessionTemplate {
 
     /// Fills in the variables. `value_of` returns the value of a variable; one that has none is empty.
     pub fn fill<'v>(&self, value_of: &dyn Fn(&str) -> Option<&'v str>) -> Map<String, Value> {
-        let members = self.0.iter();
-        members.map(|(name, value)| (name.clone(), filled(value, value_of))).collect()
+        filled_members(&self.0, value_of)
     }
 }
 
@@ -59,14 +58,16 @@ fn filled<'v>(value: &Value, value_of: &dyn Fn(&str) -> Option<&'v str>) -> Valu
             Value::String(text.collect())
         }
         Value::Array(items) => items.iter().map(|item| filled(item, value_of)).collect(),
-        Value::Object(members) => {
-            let members = members.iter();
-            Value::Object(
-                members.map(|(name, value)| (name.clone(), filled(value, value_of))).collect(),
-            )
-        }
+        Value::Object(members) => Value::Object(filled_members(members, value_of)),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
+}
+
+fn filled_members<'v>(
+    members: &Map<String, Value>,
+    value_of: &dyn Fn(&str) -> Option<&'v str>,
+) -> Map<String, Value> {
+    members.iter().map(|(name, value)| (name.clone(), filled(value, value_of))).collect()
 }
 
 enum SessionPiece<'t> {

@@ -165,16 +165,15 @@ mod tests {
 
     #[test]
     fn a_quoted_name_is_no_address() {
-        for (name, what) in [
-            (r#""+1 213 777 0009, Ann""#, "a number and a comma"),
-            (r#""a <+12137770009> b""#, "brackets"),
-            (r#""a \" <tel:+12137770009>, b""#, "an escaped quote"),
-            (r#""\\""#, "an escaped backslash"),
+        for name in [
+            r#""+1 213 777 0009, Ann""#,
+            r#""a <+12137770009> b""#,
+            r#""a \" <tel:+12137770009>, b""#,
+            r#""\\""#,
         ] {
             check(&[("diversion", &format!("{name} <tel:+12137770001>"))], Some("+12137770001"));
             let after = format!("<sip:anonymous@host>, {name} <tel:+12137770001>;reason=\"x,y\"");
             check(&[("diversion", &after)], Some("+12137770001"));
-            assert!(!what.is_empty());
         }
     }
 
