@@ -433,7 +433,7 @@ impl Reply {
         Reply { body: body.into_boxed_slice().into(), left_out: Vec::new() }
     }
 
-    /// Returns the JSON to send.
+    /// Returns the body to send.
     pub fn body(&self) -> Bytes {
         self.body.clone()
     }

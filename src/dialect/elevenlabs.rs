@@ -154,7 +154,7 @@ fn parse_call<'a>(body: &JsonObject<'a>, numbers: &NumberFormat) -> Fields<'a> {
     let to = numbers.parse(body.text(TO).as_deref());
     Fields {
         call_id: body.non_empty_text(CALL_ID),
-        agent: body.text(AGENT),
+        agent: body.non_empty_text(AGENT),
         from: from.party,
         to: to.party,
         readings: [from.reading, to.reading].into_iter().collect(),
@@ -166,10 +166,7 @@ fn parse_call<'a>(body: &JsonObject<'a>, numbers: &NumberFormat) -> Fields<'a> {
 /// rule has set.
 fn dynamic_variables(additions: &Additions<'_>) -> (Object, Vec<LeftOut>) {
     let (variables, mut left_out) = accepted_variables(&additions.variables, &VARIABLES);
-    let mut all: Object = variables
-        .iter()
-        .map(|variable| (variable.name.to_owned(), json!(variable.value)))
-        .collect();
+    let mut all = json::Variables(&variables).to_object();
     for (name, value) in additions.metadata.iter().flat_map(|metadata| metadata.iter()) {
         match scalar(value) {
             Some(value) if !VARIABLES.reserves(name) => {

@@ -33,14 +33,10 @@ pub use template::{
 
 /// Declaration of a platform, without mistakes.
 pub struct GenericDialect {
-    /// Signature scheme.
-    pub scheme: Arc<dyn Scheme>,
-    /// Fields of the request.
-    pub request: RequestShape,
-    /// Reply templates.
-    pub reply: ReplyTemplates,
-    /// Form and limits of variables.
-    pub variables: VariableShape,
+    scheme: Arc<dyn Scheme>,
+    request: RequestShape,
+    reply: ReplyTemplates,
+    variables: VariableShape,
     profile: Profile,
     default_reply: Box<str>,
 }
@@ -83,7 +79,7 @@ pub struct RequestShape {
     pub event: Vec<Pointer>,
 }
 
-/// DecisionValues by which a kind of request is recognized.
+/// Values by which a kind of request is recognized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldMatch {
     /// Pointer to the value.
@@ -182,8 +178,8 @@ impl GenericDialect {
 
     fn call_fields<'a>(&self, fields: &RequestFields<'a>, numbers: &NumberFormat) -> Fields<'a> {
         let shape = &self.request;
-        let from = numbers.parse(fields.first(&shape.from).as_deref());
-        let to = numbers.parse(fields.first(&shape.to).as_deref());
+        let from = numbers.parse(fields.number(&shape.from).as_deref());
+        let to = numbers.parse(fields.number(&shape.to).as_deref());
         let sip = shape.sip.as_ref().and_then(|pointer| fields.object(pointer));
         let sip = sip.into_iter().flat_map(json::JsonObject::into_texts);
         let attributes = shape
@@ -260,15 +256,15 @@ impl Dialect for GenericDialect {
             )));
         }
         let kind = fields.first(&shape.event).unwrap_or(Cow::Borrowed("event"));
-        let number = |pointers: &[Pointer]| {
-            fields.first(pointers).map(|text| numbers.parse(Some(&text)).party)
+        let party = |pointers: &[Pointer]| {
+            fields.number(pointers).map(|text| numbers.parse(Some(&text)).party)
         };
         Ok(Incoming::Event(Box::new(Event {
             channel: Some(Channel::Call),
             call_id: fields.first(&shape.call_id),
             agent: fields.first(&shape.agent),
-            from: number(&shape.from),
-            to: number(&shape.to),
+            from: party(&shape.from),
+            to: party(&shape.to),
             ..Event::new(kind, !shape.event.is_empty())
         })))
     }
@@ -308,7 +304,7 @@ impl Dialect for GenericDialect {
     fn request_content_type(&self) -> &'static str {
         match self.request.format {
             RequestFormat::Json | RequestFormat::Query => "application/json",
-            RequestFormat::Form => "application/x-www-form-urlencoded",
+            RequestFormat::Form => form::MEDIA_TYPE,
         }
     }
 
@@ -406,7 +402,7 @@ fn empty_value(placeholder: Placeholder, variables: &VariableShape) -> Option<Va
     }
 }
 
-/// DecisionValues of one decision.
+/// Values of one decision.
 struct DecisionValues<'d> {
     decision: &'d Decision<'d>,
     agent: Option<&'d SelectedAgent<'d>>,
@@ -485,10 +481,7 @@ impl VariableShape {
                 |variable: &Variable<'_>| json!({ "name": variable.name, "value": variable.value });
             return variables.iter().map(item).collect();
         }
-        let members = variables.iter().map(|variable| {
-            (variable.name.to_owned(), Value::String(variable.value.clone().into_owned()))
-        });
-        Value::Object(members.collect())
+        json::Variables(variables).to_object().into()
     }
 }
 

@@ -410,10 +410,8 @@ impl OpenAi {
             && !prompt.contains_key("variables")
             && !additions.variables.is_empty()
         {
-            let variables = additions.variables.iter();
-            let variables =
-                variables.map(|variable| (variable.name.to_owned(), json!(variable.value)));
-            prompt.insert("variables".to_owned(), Value::Object(variables.collect()));
+            let variables = json::Variables(&additions.variables).to_object();
+            prompt.insert("variables".to_owned(), variables.into());
         }
         self.family.accept(session)
     }

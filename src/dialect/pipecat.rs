@@ -11,7 +11,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderName;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -75,16 +74,9 @@ impl Dialect for Pipecat {
     }
 
     fn scheme(&self) -> Arc<dyn Scheme> {
-        let layout = Layout::Separate {
-            signature: HeaderName::from_static("x-pinless-signature"),
-            timestamp: Some(HeaderName::from_static("x-pinless-timestamp")),
-            id: None,
-            prefix: "".into(),
-            separator: None,
-        };
+        let layout = Layout::signature_and_timestamp("x-pinless-signature", "x-pinless-timestamp");
         let time = SignedTime { unit: TimeUnit::Auto, tolerance_s: 300 };
-        let envelope = Envelope::new(layout, "{timestamp}.{body}", Encoding::Base64, Some(time));
-        let envelope = envelope.unwrap_or_else(|errors| unreachable!("{errors:?}"));
+        let envelope = Envelope::of_platform(layout, "{timestamp}.{body}", Encoding::Base64, time);
         let key_encoding = KeyEncoding::Base64;
         Arc::new(HmacScheme { algorithm: Algorithm::Sha256, key_encoding, envelope })
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     Dialect, Event, Incoming, METADATA_BYTES, ParseError, RECORD_ID_KEY, RenderContext, Reply,
-    wire_number,
+    not_accepted, wire_number,
 };
 use crate::authenticate;
 use crate::authenticate::{Scheme, Verified};
@@ -23,7 +23,7 @@ use crate::domain::capabilities::{
     Capabilities, Profile, Reject, Timing, Transfer, VariableLimits,
 };
 use crate::domain::decision;
-use crate::domain::decision::{Decision, LeftOut, LeftOutReason, Outcome, SelectedAgent};
+use crate::domain::decision::{Decision, Outcome, SelectedAgent};
 use crate::domain::json;
 use crate::domain::json::JsonObject;
 use crate::domain::party::NumberFormat;
@@ -113,9 +113,8 @@ impl Dialect for Retell {
         let is_too_large = |object| json::to_vec(object).len() > METADATA_BYTES;
         if body.len() > METADATA_BYTES && reply.metadata.is_some_and(is_too_large) {
             let body = encode_reply(channel, &InboundReply { metadata: None, ..reply });
-            let metadata =
-                LeftOut { name: "metadata".to_owned(), reason: LeftOutReason::PlatformLimit };
-            return Reply { left_out: vec![metadata], ..Reply::new(body) };
+            let left_out = vec![not_accepted("metadata".to_owned())];
+            return Reply { left_out, ..Reply::new(body) };
         }
         Reply::new(body)
     }
@@ -164,8 +163,8 @@ impl Dialect for Retell {
             "agent_version",
             call.agent_version.as_ref().map(|version| json!(VersionText(version))),
         );
-        put("from_number", Some(json!(wire_number(&call.from))));
-        put("to_number", Some(json!(wire_number(&call.to))));
+        put(FROM, Some(json!(wire_number(&call.from))));
+        put(TO, Some(json!(wire_number(&call.to))));
         if !call.sip.is_empty() {
             let headers: decision::Object =
                 call.sip.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
@@ -209,7 +208,7 @@ fn parse_inbound<'a>(
         channel,
         call_id: inner.non_empty_text("call_id").or_else(|| inner.non_empty_text("chat_id")),
         event_timestamp_ms: body.integer("event_timestamp"),
-        agent: inner.text("agent_id"),
+        agent: inner.non_empty_text("agent_id"),
         agent_version,
         from: from.party,
         to: to.party,
@@ -254,8 +253,8 @@ fn parse_event<'a>(body: &JsonObject<'a>, kind: Cow<'a, str>, numbers: &NumberFo
         last_counts: kind == "transcript_updated",
         event_timestamp_ms: body.integer("event_timestamp"),
         record_id: call.object("metadata").non_empty_text(RECORD_ID_KEY),
-        from: party("from_number"),
-        to: party("to_number"),
+        from: party(FROM),
+        to: party(TO),
         agent: call.non_empty_text("agent_id"),
         agent_version: either("agent_version", "version"),
         status: either("call_status", "chat_status"),

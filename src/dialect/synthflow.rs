@@ -10,7 +10,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Value, json};
@@ -51,7 +50,7 @@ const PROFILE: Profile = Profile {
     },
     timing: Timing {
         reply_within: Duration::from_secs(3),
-        timeout: Some(Duration::from_secs(10)),
+        timeout: None,
         silence: "the webhook is sent again up to 3 times, then the default agent takes the call; without one, it ends",
         retry_window: Duration::from_secs(60),
     },
@@ -142,7 +141,7 @@ fn parse_inbound<'a>(
     Fields {
         call_id: call_id(body, request),
         event_timestamp_ms: body.integer("event_timestamp"),
-        agent: inner.text("model_id"),
+        agent: inner.non_empty_text("model_id"),
         from: from.party,
         to: to.party,
         readings: [from.reading, to.reading].into_iter().collect(),
@@ -170,7 +169,7 @@ fn parse_event<'a>(
     let outbound = direction.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("outbound"));
     let (from, to) = if outbound { (None, other) } else { (other, None) };
     let status = call.non_empty_text("status").or_else(|| body.non_empty_text("status"));
-    let start_ms = call.non_empty_text("start_time").and_then(|text| parse_timestamp(&text));
+    let start_ms = call.time_ms("start_time");
     let duration_ms = call.number("duration").and_then(milliseconds);
     let analysis = body.parsed_object("analysis").map(normalize_verdicts);
     let verdict = |key: &str| analysis.as_ref().and_then(|analysis| analysis.get(key));
@@ -220,11 +219,6 @@ fn record_id<'a>(
         body.object("custom_variables"),
     ];
     candidates.iter().find_map(|object| object.non_empty_text(RECORD_ID_KEY))
-}
-
-/// Parses ISO 8601 with an offset; a local time is ambiguous and yields `None`.
-fn parse_timestamp(text: &str) -> Option<i64> {
-    text.trim().parse().ok().map(|at: Timestamp| at.as_millisecond())
 }
 
 fn milliseconds(seconds: f64) -> Option<i64> {

@@ -179,7 +179,7 @@ fn parse_call<'a>(
     Fields {
         // A conversation that is no call has the id of its event, which every retry repeats.
         call_id: payload.non_empty_text("call_control_id").or_else(|| data.non_empty_text("id")),
-        agent: payload.text("assistant_id"),
+        agent: payload.non_empty_text("assistant_id"),
         from: from.party,
         to: to.party,
         attributes: known_attributes(ATTRIBUTES, [channel, verified]),

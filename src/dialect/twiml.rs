@@ -18,6 +18,7 @@ use crate::domain::capabilities::{
     Capabilities, CarriedAdditions, Profile, Reject, Transfer, VariableLimits,
 };
 use crate::domain::decision::Decision;
+use crate::domain::form;
 use crate::domain::form::Form;
 use crate::domain::json;
 use crate::domain::party::NumberFormat;
@@ -38,8 +39,6 @@ pub(super) struct TwimlDialect {
 
 /// Media type of replies.
 const XML: &str = "text/xml; charset=utf-8";
-/// Media type of requests.
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Fields of events that are not stored: the text of a message, and a token with which calls can be made.
 const NOT_STORED: [&str; 2] = ["Body", "CallToken"];
@@ -104,7 +103,7 @@ impl Dialect for TwimlDialect {
     }
 
     fn request_content_type(&self) -> &'static str {
-        FORM
+        form::MEDIA_TYPE
     }
 
     fn accepts_get(&self) -> bool {

@@ -11,7 +11,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderName;
 use serde_json::{Value, json};
 
 use reply::{AgentKind, destination, select_agent};
@@ -127,13 +126,7 @@ impl Dialect for Vapi {
 
     /// Vapi's `hmac` credential with its default values. The unit of the timestamp is not documented.
     fn scheme(&self) -> Arc<dyn Scheme> {
-        let layout = Layout::Separate {
-            signature: HeaderName::from_static("x-signature"),
-            timestamp: Some(HeaderName::from_static("x-timestamp")),
-            id: None,
-            prefix: "".into(),
-            separator: None,
-        };
+        let layout = Layout::signature_and_timestamp("x-signature", "x-timestamp");
         let time = SignedTime { unit: TimeUnit::Auto, tolerance_s: 300 };
         Arc::new(HmacScheme::sha256(layout, "{timestamp}.{body}", time))
     }
@@ -348,7 +341,7 @@ fn parse_call<'a>(message: &JsonObject<'a>, numbers: &NumberFormat) -> Fields<'a
         // The time is that of the message, so it tells one delivery from the next: only without an id.
         event_timestamp_ms: message.time_ms("timestamp").filter(|_| call_id.is_none()),
         call_id,
-        agent: call.text("assistantId"),
+        agent: call.non_empty_text("assistantId"),
         from: from.party,
         to: to.party,
         number_id: first_text(&[(call, "phoneNumberId"), (&objects.number, "id")]),
@@ -434,31 +427,29 @@ fn agent<'a>(call: &JsonObject<'a>) -> Option<Cow<'a, str>> {
     AgentKind::ALL.iter().find_map(of_kind)
 }
 
-/// The places in which Vapi returns the metadata of a reply.
-struct Metadata<'a>([(JsonObject<'a>, &'static str); 4]);
+/// The objects in which Vapi returns the metadata of a reply, as their `metadata`.
+struct Metadata<'a>([JsonObject<'a>; 4]);
 
 impl<'a> Metadata<'a> {
     fn of(message: &JsonObject<'a>, call: &JsonObject<'a>) -> Metadata<'a> {
-        let assistant = message.object("assistant");
-        let overrides = |key| call.object(key);
         Metadata([
-            (overrides("assistantOverrides"), "metadata"),
-            (overrides("squadOverrides"), "metadata"),
-            (assistant, "metadata"),
-            (overrides("assistant"), "metadata"),
+            call.object("assistantOverrides"),
+            call.object("squadOverrides"),
+            message.object("assistant"),
+            call.object("assistant"),
         ])
     }
 
     fn parsed(&self) -> Option<Object> {
-        self.0.iter().find_map(|(object, key)| object.parsed_object(key))
+        self.0.iter().find_map(|object| object.parsed_object("metadata"))
     }
 
     /// Returns the id of the record, which a workflow has among its variables.
     fn record_id(&self, artifact: &JsonObject<'a>) -> Option<Cow<'a, str>> {
-        let of_metadata = |(object, key): &(JsonObject<'a>, &str)| {
-            object.object(key).non_empty_text(RECORD_ID_KEY)
-        };
-        let found = self.0.iter().find_map(of_metadata);
+        let found = self
+            .0
+            .iter()
+            .find_map(|object| object.object("metadata").non_empty_text(RECORD_ID_KEY));
         found.or_else(|| artifact.object("variableValues").non_empty_text(RECORD_ID_KEY))
     }
 }

@@ -1,8 +1,8 @@
 //! Lenient JSON parsing and infallible JSON writing, for the dialects and for signature schemes.
 //!
 //! One unexpected field must not cost a call: parsing fails only if the body is not a JSON object, and
-//! a missing value or one of the wrong type is `None`. The last of duplicate keys counts, as in every
-//! other JSON parser.
+//! a missing value or one of the wrong type is `None`. The last of duplicate keys counts, as in most
+//! other JSON parsers.
 
 mod scrub;
 
@@ -171,8 +171,15 @@ pub(crate) fn to_vec(value: &impl Serialize) -> Vec<u8> {
     out
 }
 
-/// Serializes variables as an object of strings.
+/// Variables as an object of strings.
 pub(crate) struct Variables<'d, 't>(pub(crate) &'d [Variable<'t>]);
+
+impl Variables<'_, '_> {
+    /// Returns the object.
+    pub(crate) fn to_object(&self) -> decision::Object {
+        self.0.iter().map(|variable| (variable.name.to_owned(), (*variable.value).into())).collect()
+    }
+}
 
 impl Serialize for Variables<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -220,8 +227,10 @@ fn parse_value(value: &RawValue) -> Option<Value> {
 
 /// Converts `12137771234.0` and `1.2137771234e10` to `12137771234`.
 fn whole_number(raw: &str) -> Option<String> {
-    let has_fraction_or_exponent = raw.contains(['.', 'e', 'E']) && raw != "true" && raw != "false";
-    let number: f64 = if has_fraction_or_exponent { raw.parse().ok()? } else { return None };
+    if !raw.contains(['.', 'e', 'E']) {
+        return None;
+    }
+    let number: f64 = raw.parse().ok()?;
     (number.fract() == 0.0 && number.abs() < 1e15).then(|| format!("{number:.0}"))
 }
 

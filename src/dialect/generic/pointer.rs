@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::domain::form::Form;
+use crate::domain::form::{Form, restore_plus};
 use crate::domain::json::JsonObject;
 
 /// A pointer to a value: `/call/caller_number`. In a form or a query, it has one part: `/from`.
@@ -68,6 +68,15 @@ impl<'a> RequestFields<'a> {
         pointers.iter().find_map(|pointer| self.text(pointer).filter(|text| !text.is_empty()))
     }
 
+    /// Returns the first text in place of a number. In a form or a query, its `+` may be unencoded.
+    pub(super) fn number(&self, pointers: &[Pointer]) -> Option<Cow<'a, str>> {
+        let text = self.first(pointers)?;
+        Some(match self {
+            RequestFields::Json(_) => text,
+            RequestFields::Form(_) => restore_plus(&text).into(),
+        })
+    }
+
     /// Returns the object at a pointer.
     pub(super) fn object(&self, pointer: &Pointer) -> Option<JsonObject<'a>> {
         match self {
@@ -97,6 +106,18 @@ mod tests {
         for invalid in ["", "a", "/", "/a/", "//a", "#/a", "/a~2", "/a~"] {
             assert_eq!(Pointer::parse(invalid), None, "{invalid}");
         }
+    }
+
+    #[test]
+    fn the_plus_of_a_number_is_restored_in_a_form_alone() {
+        let pointers = [Pointer::parse("/from").expect("a pointer")];
+        for query in ["from=+4930901820", "from=%2B4930901820"] {
+            let form = RequestFields::Form(Form::parse(query.as_bytes()));
+            assert_eq!(form.number(&pointers).as_deref(), Some("+4930901820"), "{query}");
+        }
+        let body = json::object(br#"{"from":" 4930901820"}"#).expect("an object");
+        let number = RequestFields::Json(body).number(&pointers);
+        assert_eq!(number.as_deref(), Some(" 4930901820"));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl<'i> Endpoint<'i> {
         if id.starts_with("https:") || id.starts_with("http:") {
             return check_url(id, "https").map(|()| Endpoint::Redirect(id));
         }
-        if let Some(_uri) = SipUri::parse(id).map_err(|error| error.to_string())? {
+        if SipUri::parse(id).map_err(|error| error.to_string())?.is_some() {
             return Ok(Endpoint::Sip(id));
         }
         if id.starts_with("wss:") || id.starts_with("ws:") {

@@ -175,8 +175,8 @@ fn direction(direction: Cow<'_, str>) -> Cow<'_, str> {
 fn voicemail(answered_by: &str) -> Option<bool> {
     match answered_by {
         "human" => Some(false),
-        "fax" => None,
         machine if machine.starts_with("machine") => Some(true),
+        // A fax, or `unknown`.
         _ => None,
     }
 }

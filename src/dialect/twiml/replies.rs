@@ -95,7 +95,7 @@ impl<'d> ReplyWriter<'d> {
         }
     }
 
-    /// Hands the call to an agent, or ends it as cheaply for the caller as possible.
+    /// Hands the call to an agent. Without one, the line is busy, which is not billed.
     fn hand_over(&mut self, endpoint: Option<Endpoint<'_>>, context: &RenderContext<'_>) {
         let Some(endpoint) = endpoint else {
             return self.document.empty("Reject", &[("reason", "busy")]);
@@ -195,12 +195,10 @@ fn with_query(url: &str, variables: &[Variable<'_>]) -> String {
     let (base, fragment) = url.find('#').map_or((url, ""), |at| url.split_at(at));
     let mut text = base.to_owned();
     for variable in variables {
-        let is_first = !text.contains('?');
-        let has_separator = text.ends_with(['?', '&']);
-        match (is_first, has_separator) {
-            (true, _) => text.push('?'),
-            (false, true) => {}
-            (false, false) => text.push('&'),
+        if !text.contains('?') {
+            text.push('?');
+        } else if !text.ends_with(['?', '&']) {
+            text.push('&');
         }
         text.extend(utf8_percent_encode(variable.name, ESCAPED));
         text.push('=');

@@ -139,17 +139,21 @@ pub(super) fn encode(call: &Fields<'_>, channel: Channel, account: &str) -> Vec<
     if call.attributes.iter().all(|(name, _)| name != "account_sid") {
         put("AccountSid", account);
     }
-    let id = call.call_id.as_deref();
-    match (channel, id) {
-        (Channel::Call, id) => {
-            id.into_iter().for_each(|id| put(CALL_ID, id));
+    let id_field = match channel {
+        Channel::Call => CALL_ID,
+        Channel::Sms => MESSAGE_IDS[0],
+    };
+    if let Some(id) = &call.call_id {
+        put(id_field, id);
+    }
+    match channel {
+        Channel::Call => {
             put("CallStatus", "ringing");
             put("Direction", "inbound");
             put("Called", &to);
             put("Caller", &from);
         }
-        (Channel::Sms, id) => {
-            id.into_iter().for_each(|id| put(MESSAGE_IDS[0], id));
+        Channel::Sms => {
             put("SmsStatus", "received");
             put("Body", "");
         }
@@ -157,8 +161,9 @@ pub(super) fn encode(call: &Fields<'_>, channel: Channel, account: &str) -> Vec<
     put(FROM, &from);
     put(TO, &to);
     for (name, value) in &call.attributes {
-        let field = ATTRIBUTES.iter().find(|(_, attribute)| attribute == name);
-        field.into_iter().for_each(|(field, _)| put(field, value));
+        if let Some((field, _)) = ATTRIBUTES.iter().find(|(_, attribute)| attribute == name) {
+            put(field, value);
+        }
     }
     let sip = call.sip.iter();
     fields.extend(sip.map(|(name, value)| (format!("{SIP_HEADER}{name}").into(), &**value)));

@@ -55,10 +55,7 @@ pub(super) fn select_agent(
 ) -> Value {
     let (kind, id) = AgentKind::of(agent.id);
     let mut overrides = additions.agent_override.as_deref().cloned().unwrap_or_default();
-    let mut values: Object = variables
-        .iter()
-        .map(|variable| (variable.name.to_owned(), json!(variable.value)))
-        .collect();
+    let mut values = json::Variables(variables).to_object();
     let mut metadata = additions.metadata.as_deref().cloned().unwrap_or_default();
     if !kind.has_metadata() {
         values.extend(metadata.shift_remove_entry(RECORD_ID_KEY));
