@@ -65,9 +65,12 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Restores the `+` of a number: in a form or a query, an unencoded `+` means a blank.
+/// Restores the `+` before digits: in a form or a query, an unencoded `+` means a blank.
 pub fn restore_plus(text: &str) -> String {
-    text.strip_prefix(' ').map_or_else(|| text.to_owned(), |rest| format!("+{rest}"))
+    match text.strip_prefix(' ') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => format!("+{rest}"),
+        Some(_) | None => text.to_owned(),
+    }
 }
 
 /// Encodes fields as a form.

@@ -115,6 +115,8 @@ mod tests {
             let form = RequestFields::Form(Form::parse(query.as_bytes()));
             assert_eq!(form.number(&pointers).as_deref(), Some("+4930901820"), "{query}");
         }
+        let form = RequestFields::Form(Form::parse(b"from=+client:jane"));
+        assert_eq!(form.number(&pointers).as_deref(), Some(" client:jane"));
         let body = json::object(br#"{"from":" 4930901820"}"#).expect("an object");
         let number = RequestFields::Json(body).number(&pointers);
         assert_eq!(number.as_deref(), Some(" 4930901820"));
