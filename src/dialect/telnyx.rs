@@ -170,7 +170,7 @@ fn parse_call<'a>(
     numbers: &NumberFormat,
 ) -> Fields<'a> {
     let party = |key: &str, other: &str| {
-        numbers.parse(payload.text(key).or_else(|| payload.text(other)).as_deref())
+        numbers.parse(payload.non_empty_text(key).or_else(|| payload.text(other)).as_deref())
     };
     let (from, to) = (party(FROM, "from"), party(TO, "to"));
     let channel = payload.non_empty_text(CHANNEL);
