@@ -398,6 +398,8 @@ impl fmt::Debug for PhoneNumber {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn numbers_that_people_write_are_masked_for_people() {
         for (text, masked) in [
@@ -410,11 +412,9 @@ mod tests {
             ("08:00-12:00, 13:00-17:30", "08:00-12:00, 13:00-17:30"),
             ("555-01", "555-01"),
         ] {
-            assert_eq!(super::mask_written_numbers(text), masked, "{text}");
+            assert_eq!(mask_written_numbers(text), masked, "{text}");
         }
     }
-
-    use super::*;
 
     #[test]
     fn compares_prefixes_and_returns_digits() {

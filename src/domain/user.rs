@@ -8,7 +8,7 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc};
 
 use super::secret::Secret;
 
-/// What a user may do.
+/// Permissions of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Sees calls and rules, with masked numbers unless the settings reveal them.
@@ -32,7 +32,7 @@ impl Role {
 pub struct User {
     /// Name, unique among the users.
     pub name: Box<str>,
-    /// What the user may do.
+    /// Permissions.
     pub role: Role,
     /// Hash of the password.
     pub password_hash: PasswordHash,
