@@ -33,9 +33,9 @@ impl Store {
         };
         let mut calls = Vec::new();
         for starts in some_at_a_time(&self.buckets(filter, page).await?) {
-            let page = PageCursor { limit: page.limit - calls.len(), ..page };
-            let statement = FilterSql::new(filter).page(page).of_numbers(numbers, starts);
-            calls.extend(self.read_calls(statement, page).await?);
+            let rest = PageCursor { limit: page.limit - calls.len(), ..page };
+            let statement = FilterSql::new(filter).page(rest).of_numbers(numbers, starts);
+            calls.extend(self.read_calls(statement, rest).await?);
             if calls.len() >= page.limit {
                 break;
             }
@@ -498,4 +498,53 @@ pub(super) fn time(row: &AnyRow, at: usize) -> Result<Timestamp, StoreError> {
 pub(super) fn json<T: DeserializeOwned>(row: &AnyRow, at: usize) -> Result<T, StoreError> {
     let text: String = row.try_get(at)?;
     serde_json::from_str(&text).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::{Details, TransferLine};
+    use crate::settings::RecordsLocation;
+
+    const NUMBER: &str = "+12137771234";
+
+    fn call(ms: i64) -> TransferLine {
+        let at = Timestamp::from_millisecond(ms).unwrap();
+        let record = CallRecord {
+            id: first_id_at(at),
+            dedup_key: ms.to_string(),
+            at,
+            source: "retell".to_owned(),
+            platform: "retell".to_owned(),
+            channel: "call".to_owned(),
+            call_id: None,
+            from: NUMBER.to_owned(),
+            to: "+12137770000".to_owned(),
+            outcome: "keep".to_owned(),
+            rule: None,
+            agent: None,
+            fingerprint: String::new(),
+            attempts: 1,
+            details: Details::default(),
+        };
+        TransferLine::Call(record.into(), Vec::new())
+    }
+
+    #[tokio::test]
+    async fn a_page_of_a_number_is_full_however_many_buckets_its_calls_are_in() {
+        let store = Store::open(&RecordsLocation::Memory).await.unwrap();
+        // A call that is older than all others begins a bucket.
+        let calls: Vec<TransferLine> = (1..=60).rev().map(call).collect();
+        store.import(&calls).await.unwrap();
+        let filter = Filter { number: Some(vec![NUMBER.to_owned()]), ..Filter::default() };
+        for (order, expected) in [
+            (Order::NewestFirst, (16..=60).rev().collect::<Vec<i64>>()),
+            (Order::OldestFirst, (1..=45).collect()),
+        ] {
+            let page = PageCursor { limit: 45, order, beyond: None };
+            let found = store.calls(&filter, page).await.unwrap();
+            let times: Vec<_> = found.iter().map(|call| call.at.as_millisecond()).collect();
+            assert_eq!(times, expected, "{order:?}");
+        }
+    }
 }
