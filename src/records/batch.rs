@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::queue::{QueueEntry, QueuedCall};
 use super::row::{CallRow, DeliveryKey, EventRow};
-use super::sql::SAME_CALL_MS;
+use super::sql::{REDECIDED_WITHIN_MS, SAME_CALL_MS};
 use super::{CallRecord, EventRecord, RuleSnapshot};
 
 /// Rows that are written together: all of them or none.
@@ -31,9 +31,9 @@ pub(crate) enum BatchError {
 }
 
 impl Batch {
-    /// Keeps the last decision of each delivery and counts the others. The order is the same for
-    /// every writer: two writers that lock the same rows in different orders would wait for each
-    /// other.
+    /// Keeps one decision of each delivery, the same as if they were written one by one, and counts
+    /// the others. The order is the same for every writer: two writers that lock the same rows in
+    /// different orders would wait for each other.
     pub(crate) fn new(group: &[QueueEntry]) -> Batch {
         let mut batch = Batch::default();
         let mut calls: BTreeMap<&str, (&Arc<CallRow>, u32)> = BTreeMap::new();
@@ -41,8 +41,11 @@ impl Batch {
         for entry in group {
             match entry {
                 QueueEntry::Call(QueuedCall { row, .. }) => {
-                    let call = calls.entry(row.dedup_key.as_str()).or_insert((row, 0));
-                    *call = (row, call.1 + 1);
+                    let (last, times) = calls.entry(row.dedup_key.as_str()).or_insert((row, 0));
+                    *times += 1;
+                    if (0..=REDECIDED_WITHIN_MS).contains(&(row.at_ms - last.at_ms)) {
+                        *last = row;
+                    }
                 }
                 QueueEntry::Retry(key, _) => *retries.entry(*key).or_default() += 1,
                 QueueEntry::Event(event) => batch.events.push(event.row.clone()),
@@ -162,5 +165,53 @@ impl EventRow {
             Number(Some(self.began_ms)),
             Text(Some(self.channel.unwrap_or_default())),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn decided(at_ms: i64) -> QueueEntry {
+        let row = CallRow {
+            id: Uuid::from_u128(at_ms.unsigned_abs().into()),
+            dedup_key: DeliveryKey::of_column("1"),
+            at_ms,
+            source: "retell".to_owned(),
+            platform: "retell",
+            channel: "call",
+            call_id: None,
+            from: "+12137771234".to_owned(),
+            to: "+12137770000".to_owned(),
+            outcome: "keep",
+            rule: None,
+            agent: None,
+            fingerprint: String::new(),
+            details: String::new(),
+        };
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let row = Arc::new(row);
+        QueueEntry::Call(QueuedCall { row, committed: None, _permit: permit, _waiting: None })
+    }
+
+    #[test]
+    fn a_delivery_that_arrives_again_much_later_does_not_replace_the_decision() {
+        for (times, expected) in [
+            (vec![0, 50_000], 50_000),
+            (vec![0, 50_000, 100_000], 100_000),
+            (vec![0, 60_001], 0),
+            (vec![0, 60_001, 30_000], 30_000),
+            (vec![50_000, 0], 50_000),
+        ] {
+            let group: Vec<QueueEntry> = times.iter().map(|at_ms| decided(*at_ms)).collect();
+            let batch = Batch::new(&group);
+            let kept: Vec<i64> = batch.calls.iter().map(|call| call.at_ms).collect();
+            assert_eq!(kept, [expected], "{times:?}");
+            let retries: Vec<u32> = batch.retries.iter().map(|(_, times)| *times).collect();
+            assert_eq!(retries, [times.len() as u32 - 1], "{times:?}");
+        }
     }
 }
