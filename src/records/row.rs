@@ -534,25 +534,14 @@ fn encoded(hash: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(hash)
 }
 
-/// Removes from JSON the one character that PostgreSQL rejects, NUL.
+/// Replaces in JSON the one character that PostgreSQL rejects, NUL.
 fn storable_json(json: String) -> String {
-    // The match may be an escaped backslash and letters: then nothing changes.
-    if !json.contains("\\u0000") {
+    if !json.contains(r"\u0000") {
         return json;
     }
-    let value = serde_json::from_str(&json).map(without_nul);
-    value.map_or(json, |value| value.to_string())
-}
-
-fn without_nul(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(own(&text)),
-        Value::Array(list) => list.into_iter().map(without_nul).collect(),
-        Value::Object(object) => {
-            object.into_iter().map(|(key, value)| (own(&key), without_nul(value))).collect()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
-    }
+    // After an escaped backslash, the letters are text.
+    let parts = json.split(r"\\").map(|part| part.replace(r"\u0000", r"\ufffd"));
+    parts.collect::<Vec<_>>().join(r"\\")
 }
 
 /// Replaces the one character that PostgreSQL rejects, NUL.
@@ -763,6 +752,18 @@ fn redact_column(name: &str, value: &mut Value, redactor: &Redactor<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_is_stored_without_nul_and_otherwise_as_it_is() {
+        for (json, expected) in [
+            (r#"{"a":1,"a":"x"}"#, r#"{"a":1,"a":"x"}"#),
+            (r#"{"a\u0000":1,"a\u0000":"\u0000"}"#, r#"{"a\ufffd":1,"a\ufffd":"\ufffd"}"#),
+            (r#""\\u0000""#, r#""\\u0000""#),
+            (r#""\\\u0000\n\\\\u0000""#, r#""\\\ufffd\n\\\\u0000""#),
+        ] {
+            assert_eq!(storable_json(json.to_owned()), expected);
+        }
+    }
 
     #[test]
     fn the_platforms_id_of_an_event_identifies_it_whatever_its_body() {
