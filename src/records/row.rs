@@ -268,8 +268,7 @@ impl DeliveryKey {
             return None;
         }
         let redactor = numbers.redactor([Some(call.from()), Some(call.to())]);
-        let (from, to) = (numbers.stored(call.from()), numbers.stored(call.to()));
-        Some(dedup_key(call, Uuid::nil(), at, [&from, &to], &redactor))
+        Some(dedup_key(call, Uuid::nil(), at, numbers, &redactor))
     }
 
     /// Returns the key in a column, which an import may have filled with any text.
@@ -343,10 +342,9 @@ impl CallRow {
         details.lookups =
             new_call.lookups.iter().map(|asked| asked_lookup(asked, keeps_lookups)).collect();
         let details = serde_json::to_string(&details).expect("plain JSON into memory");
-        let (caller, called) = (numbers.identity(call.from()), numbers.identity(call.to()));
         CallRow {
             id,
-            dedup_key: dedup_key(call, id, at, [&caller, &called], &redactor),
+            dedup_key: dedup_key(call, id, at, numbers, &redactor),
             at_ms: at.as_millisecond(),
             source: own(call.source()),
             platform: call.platform().as_str(),
@@ -477,15 +475,14 @@ fn version(version: &Version) -> Value {
     }
 }
 
-/// Identifies a delivery. Where the platform sends neither a call id nor a
-/// timestamp, the same parties within a minute count as one call, and each delivery of a withheld caller
-/// as a call of its own.
+/// Identifies a delivery. Where the platform sends neither a call id nor a timestamp, the same parties
+/// within a minute count as one call, and each delivery of a withheld caller as a call of its own.
 fn dedup_key(
     call: &Call<'_>,
     id: Uuid,
     at: Timestamp,
-    numbers: [&str; 2],
-    redactor: &Redactor,
+    numbers: &NumberPolicy,
+    redactor: &Redactor<'_>,
 ) -> DeliveryKey {
     if let Some(call_id) = call.call_id() {
         return dedup_key_of_call_id(call.source(), call_id);
@@ -496,7 +493,7 @@ fn dedup_key(
         None => id.to_string(),
     };
     let channel = call.channel().as_str();
-    let [from, to] = numbers;
+    let (from, to) = (numbers.identity(call.from()), numbers.identity(call.to()));
     // The cache of replies tells deliveries apart by the same fields. Here they are redacted: a
     // hash of a number reveals the number to anyone who tries them all.
     let headers = call.sip_headers().flat_map(|(name, value)| [name.into(), redactor.text(value)]);
@@ -504,7 +501,7 @@ fn dedup_key(
     let attributes = attributes.flat_map(|(name, value)| [name.into(), redactor.text(value)]);
     let number_id = call.number_id().map(|id| redactor.id(id));
     let headers: Vec<Cow<'_, str>> = headers.chain(number_id).chain(attributes).collect();
-    let parts = ["call", call.source(), channel, from, to, &when];
+    let parts = ["call", call.source(), channel, &from, &to, &when];
     DeliveryKey::new(&digest(parts.into_iter().chain(headers.iter().map(|text| &**text))))
 }
 
