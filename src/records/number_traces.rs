@@ -196,19 +196,23 @@ fn first_character(rest: &str) -> (char, usize) {
     (ascii_digit(first), first.len_utf8())
 }
 
+/// International prefixes: `0012137771234` and `01112137771234`.
+const INTERNATIONAL_PREFIXES: [&str; 2] = ["00", "011"];
+
 /// Returns whether digits are a part of a number with a `+` or an international prefix.
 fn is_international(text: &str, place: &Range<usize>) -> bool {
     let before =
         text[..place.start].trim_end_matches(|c: char| c.is_ascii_digit() || " -.()".contains(c));
     let found = &text[place.clone()];
     before.ends_with('+')
-        || found.starts_with(['+'])
-        || ["00", "011"].iter().any(|prefix| found.starts_with(prefix))
+        || found.starts_with('+')
+        || INTERNATIONAL_PREFIXES.iter().any(|prefix| found.starts_with(prefix))
 }
 
 /// Returns where `text` contains the digits, in one run or in groups: `+1 (213) 777-1234`. A longer
 /// number that contains them is another one.
 fn digit_places(digits: &str, text: &str) -> Vec<Range<usize>> {
+    const LONGEST_PREFIX: usize = "011".len();
     let mut groups: Vec<Range<usize>> = Vec::new();
     for group in text.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()) {
         let start = group.as_ptr().addr() - text.as_ptr().addr();
@@ -222,13 +226,14 @@ fn digit_places(digits: &str, text: &str) -> Vec<Range<usize>> {
             let between = &text[end..group.start];
             let is_near = between.chars().count() <= BETWEEN_GROUPS
                 && !between.chars().any(char::is_alphabetic);
-            if !is_near || joined.len() > digits.len() {
+            let is_too_long = joined.len() >= digits.len() + LONGEST_PREFIX;
+            if !is_near || is_too_long {
                 return None;
             }
             joined.push_str(&text[group.clone()]);
             end = group.end;
-            // International prefixes: `0012137771234` and `01112137771234`.
-            if ["", "00", "011"].iter().any(|before| joined.strip_prefix(before) == Some(digits)) {
+            let mut prefixes = INTERNATIONAL_PREFIXES.iter().chain(&[""]);
+            if prefixes.any(|prefix| joined.strip_prefix(prefix) == Some(digits)) {
                 let plus = usize::from(text[..start].ends_with('+'));
                 return Some(start - plus..end);
             }
@@ -273,6 +278,8 @@ mod tests {
             "1.213.777.1234",
             "0012137771234",
             "011 1 213 777 1234",
+            "001 213 777 123 4",
+            "0111 213 777 12 34",
             "https://host/a?from=%2B12137771234&to=1",
             "recording_12137771234_1780012672200.wav",
             "seen before: +1213***1234",
