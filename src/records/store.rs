@@ -30,7 +30,7 @@ use crate::settings::RecordsLocation;
 /// An open store.
 #[derive(Clone)]
 pub struct Store {
-    /// Connections that read, and that delete from SQLite.
+    /// Connections that read.
     pub(crate) pool: AnyPool,
     /// Connections that read histories. Calls wait for those, so they are apart from the others.
     pub(crate) histories: Arc<HistoryPool>,
@@ -44,7 +44,8 @@ pub struct Store {
 /// that rested longest, whose page cache is outdated.
 #[derive(Clone)]
 enum StoreWriter {
-    Sqlite(SqliteWriter),
+    /// The second connection deletes: it must not wait for those that read.
+    Sqlite(SqliteWriter, AnyPool),
     Postgres(AnyPool),
     ReadOnly,
 }
@@ -127,7 +128,8 @@ impl Store {
         let writer = match location {
             RecordsLocation::Postgres(_) => StoreWriter::Postgres(connect(&options, 1, "").await?),
             RecordsLocation::Off | RecordsLocation::Memory | RecordsLocation::Sqlite(_) => {
-                StoreWriter::Sqlite(SqliteWriter::open(&sqlite_uri(&url), &sqlite_pragmas(WAL))?)
+                let writer = SqliteWriter::open(&sqlite_uri(&url), &sqlite_pragmas(WAL))?;
+                StoreWriter::Sqlite(writer, connect(&options, 1, WAL).await?)
             }
         };
         let is_postgres = matches!(location, RecordsLocation::Postgres(_));
@@ -181,7 +183,10 @@ impl Store {
     /// Closes the store once its connections are idle.
     pub async fn close(&self) {
         match &self.writer {
-            StoreWriter::Sqlite(writer) => writer.close().await,
+            StoreWriter::Sqlite(writer, pool) => {
+                writer.close().await;
+                pool.close().await;
+            }
             StoreWriter::Postgres(pool) => pool.close().await,
             StoreWriter::ReadOnly => {}
         }
@@ -192,7 +197,7 @@ impl Store {
     /// Writes a batch; all of it or none.
     pub(crate) async fn write(&self, batch: Batch) -> Result<(), BatchError> {
         match &self.writer {
-            StoreWriter::Sqlite(writer) => writer.write(batch).await?,
+            StoreWriter::Sqlite(writer, _) => writer.write(batch).await?,
             StoreWriter::Postgres(pool) => postgres::write(pool, &batch).await?,
             StoreWriter::ReadOnly => return Err(BatchError::Store("opened to read".to_owned())),
         }
@@ -206,7 +211,7 @@ impl Store {
     /// Fails, and stores nothing, if the database rejects a row or cannot be written.
     pub async fn import(&self, lines: &[TransferLine]) -> Result<RowCounts, ImportError> {
         let imported = match &self.writer {
-            StoreWriter::Sqlite(writer) => writer.import(lines.to_vec()).await?,
+            StoreWriter::Sqlite(writer, _) => writer.import(lines.to_vec()).await?,
             StoreWriter::Postgres(pool) => {
                 postgres::import(pool, lines).await.map_err(BatchError::from)?
             }
@@ -236,8 +241,8 @@ impl Store {
     /// The connections that delete and maintain.
     pub(crate) fn deleting_pool(&self) -> &AnyPool {
         match &self.writer {
-            StoreWriter::Postgres(pool) => pool,
-            StoreWriter::Sqlite(_) | StoreWriter::ReadOnly => &self.pool,
+            StoreWriter::Sqlite(_, pool) | StoreWriter::Postgres(pool) => pool,
+            StoreWriter::ReadOnly => &self.pool,
         }
     }
 }
