@@ -67,8 +67,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Maximum number of collisions in a row that are retried at once.
 const COLLISIONS: u32 = 10;
-/// Time that a broken store has to come back when the service stops, and the longest time between
-/// two groups then.
+/// Time that a broken store has to come back when the service stops, the longest time between two
+/// groups then, and the longest wait for queries when the store is closed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Interval of deleting old records.
 const EXPIRE_EVERY: Duration = Duration::from_secs(600);
@@ -153,7 +153,8 @@ impl Writer {
         }
         self.drain(&stop).await;
         if let Some(store) = self.store {
-            store.close().await;
+            // A query that takes long must not keep the service from ending.
+            drop(tokio::time::timeout(STOP_TIMEOUT, store.close()).await);
         }
     }
 
