@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::domain::phone_number::mask_numbers;
 use crate::domain::secret::SecretSource;
-use crate::rules::{LiveList, LookupBackend, RowCount, count_rows, decode_text};
+use crate::rules::{CopyInfo, LiveList, LookupBackend, RowCount, count_rows, decode_text};
 use copies::Copy;
 
 /// Largest answer.
@@ -105,17 +105,17 @@ pub async fn fetch(
     let validators = tokio::task::spawn_blocking(move || of_copy.validators(&of_list)).await;
     let validators = validators.unwrap_or_default();
     let has_validators = validators.is_some();
-    let Some(download) = download(list, validators, secrets).await? else {
-        if !has_validators {
-            let problem = "status 304, although the request had no condition";
-            return Err(NotFetched::Failed(problem.to_owned()));
-        }
-        copy.confirm(now).map_err(|error| unwritten(&error))?;
-        return Ok(Fetched::Unchanged);
-    };
+    let download = download(list, validators, secrets).await?;
+    if download.is_none() && !has_validators {
+        let problem = "status 304, although the request had no condition";
+        return Err(NotFetched::Failed(problem.to_owned()));
+    }
     let list = list.clone();
-    let saved =
-        tokio::task::spawn_blocking(move || save(&list, &copy, download, forced, now)).await;
+    let saved = tokio::task::spawn_blocking(move || match download {
+        Some(download) => save(&list, &copy, download, forced, now),
+        None => copy.confirm(now).map(|()| Fetched::Unchanged).map_err(|error| unwritten(&error)),
+    });
+    let saved = saved.await;
     saved.unwrap_or_else(|_panic| Err(NotFetched::Failed("checking the answer failed".to_owned())))
 }
 
@@ -200,7 +200,8 @@ fn save(
         return Ok(Fetched::Unchanged);
     }
     // Rows that came from another place say nothing about these.
-    let before = copy.text_of_same_place(list).and_then(|text| count_rows(list, text).ok());
+    let before = before.filter(|_| !CopyInfo::is_foreign(list));
+    let before = before.and_then(|text| count_rows(list, text).ok());
     let count = usable(list, text.clone())?;
     if before.as_ref().is_some_and(|before| count.is_message_in_place_of(before)) {
         let problem = "the answer has no rows, and no column of the copy: it is no list";
@@ -259,11 +260,15 @@ impl LiveLists {
 
     /// Returns the state of each list of the live table.
     pub fn statuses(&self) -> Vec<ListStatus> {
-        let entries = self.entries();
-        let statuses = entries.values().map(|entry| ListStatus {
-            name: entry.list.name.clone(),
-            confirmed_at: confirmed_at(&entry.list.copy),
-            state: entry.state,
+        let states: Vec<_> = {
+            let entries = self.entries();
+            entries.values().map(|entry| (entry.list.clone(), entry.state)).collect()
+        };
+        // Without the lock, since files are read.
+        let statuses = states.into_iter().map(|(list, state)| ListStatus {
+            name: list.name.clone(),
+            confirmed_at: confirmed_at(&list.copy),
+            state,
         });
         statuses.collect()
     }
@@ -271,15 +276,22 @@ impl LiveLists {
     /// Takes over the lists of the live table. A list that is new or has changed is due at once.
     pub fn update(&self, lists: &[Arc<LiveList>]) {
         let mut entries = self.entries();
-        entries.retain(|_, entry| lists.contains(&entry.list));
+        entries.retain(|name, _| lists.iter().any(|list| list.name == *name));
         for list in lists {
-            entries.entry(list.name.clone()).or_insert_with(|| ScheduledList {
+            let known = entries.get(&list.name);
+            if known.is_some_and(|entry| entry.list == *list) {
+                continue;
+            }
+            // Both have the same copy, so a fetch of the list as it was has to end first.
+            let fetching = known.map(|entry| entry.fetching.clone()).unwrap_or_default();
+            let entry = ScheduledList {
                 list: list.clone(),
                 next: Instant::now(),
                 failures: 0,
                 state: "pending",
-                fetching: Arc::default(),
-            });
+                fetching,
+            };
+            entries.insert(list.name.clone(), entry);
         }
     }
 
@@ -305,10 +317,13 @@ impl LiveLists {
         }
     }
 
-    /// Returns the lists that are due, which are not due again until their next fetch.
+    /// Returns the lists that are due and are not being fetched. They are not due again until their next fetch.
     pub fn take_due(&self, now: Instant) -> Vec<Arc<LiveList>> {
         let mut entries = self.entries();
-        let due = entries.values_mut().filter(|entry| entry.next <= now);
+        // A fetch can take longer than `refresh_s`; further ones would pile up behind it.
+        let is_due =
+            |entry: &&mut ScheduledList| entry.next <= now && entry.fetching.try_lock().is_ok();
+        let due = entries.values_mut().filter(is_due);
         due.map(|entry| {
             entry.next = now + entry.list.refresh;
             entry.list.clone()
@@ -387,5 +402,49 @@ fn log(list: &LiveList, result: &Result<Fetched, NotFetched>) {
                 "list not fetched, and it has no copy: it is empty"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{HttpLookup, HttpMethod, RequestTemplate, RowLimits};
+
+    fn list(url: &str) -> Arc<LiveList> {
+        let http = HttpLookup {
+            method: HttpMethod::Get,
+            url: RequestTemplate::parse(url).unwrap(),
+            headers: Vec::new(),
+            body: None,
+            result: "".into(),
+            allow_private: false,
+        };
+        Arc::new(LiveList {
+            name: "vip".into(),
+            backend: LookupBackend::Http(http),
+            refresh: Duration::from_secs(10),
+            is_strict: false,
+            limits: RowLimits::default(),
+            number_columns: Vec::new(),
+            used_columns: Vec::new(),
+            country: None,
+            copy: "vip.csv".into(),
+        })
+    }
+
+    #[test]
+    fn a_list_is_fetched_once_at_a_time_even_if_its_definition_changes() {
+        let lists = LiveLists::default();
+        let (old, new) = (list("https://example.com/old"), list("https://example.com/new"));
+        lists.update(std::slice::from_ref(&old));
+        assert_eq!(lists.take_due(Instant::now()), [old]);
+        let fetching = lists.entries()["vip"].fetching.clone().try_lock_owned().unwrap();
+        let later = Instant::now() + Duration::from_secs(60);
+        assert!(lists.take_due(later).is_empty(), "the first fetch goes on");
+        lists.update(std::slice::from_ref(&new));
+        assert!(lists.take_due(later).is_empty(), "it writes to the same copy");
+        drop(fetching);
+        assert_eq!(lists.take_due(later), [new]);
+        assert!(lists.take_due(later).is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! The copy of a list on disk, and beside it what the other system said about it.
 
 use std::fs::{self, DirBuilder};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -31,14 +31,10 @@ impl Copy {
         String::from_utf8(regular_file::read(&self.path, SizeLimit::LIST).ok()?).ok()
     }
 
-    /// Returns the text if the list still comes from there.
-    pub(super) fn text_of_same_place(&self, list: &LiveList) -> Option<String> {
-        self.text().filter(|_| !CopyInfo::is_foreign(list))
-    }
-
     /// Returns the line with the names of the columns.
     pub(super) fn header(&self) -> Option<String> {
-        Some(self.text()?.lines().next()?.to_owned())
+        let (file, _) = regular_file::open(&self.path, SizeLimit::LIST).ok()?;
+        BufReader::new(file).lines().next()?.ok()
     }
 
     fn about(&self) -> Option<CopyInfo> {
@@ -106,5 +102,22 @@ impl Copy {
 
     fn write(&self, about: &CopyInfo) -> io::Result<()> {
         regular_file::replace(&CopyInfo::path(&self.path), &serde_json::to_vec(about)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_the_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = Copy::at(&folder.path().join("vip.csv"));
+        assert_eq!(copy.header(), None);
+        for (text, expected) in [("", None), ("a,b", Some("a,b")), ("a,b\r\n1,2\r\n", Some("a,b"))]
+        {
+            fs::write(&copy.path, text).unwrap();
+            assert_eq!(copy.header().as_deref(), expected, "{text:?}");
+        }
     }
 }
