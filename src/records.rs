@@ -67,7 +67,7 @@ pub use rule_hits::{ArmCounts, RuleHits};
 pub use rule_tables::StoredTable;
 pub use search::{FoundCalls, OutcomeCounts};
 pub use store::{Store, StoreError};
-pub(crate) use store::{first_id_at, time_of_id};
+pub(crate) use store::{first_id_at, new_id, time_of_id};
 pub use summary::format_seconds;
 pub use times::parse_time;
 pub use transfer::{ImportError, RowCounts, TransferLine};

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
-use uuid::{NoContext, Uuid};
+use uuid::Uuid;
 
 use super::earlier_calls::HistoryQuestion;
 use super::health::StoreHealth;
 use super::history::HistoryReading;
 use super::queue::{QueueEntry, QueuedCall, QueuedEvent, QueuedSnapshot};
 use super::row::{CallRow, DeliveryKey, EventRow};
+use super::store::new_id;
 use super::waiting_calls::WaitingCalls;
 use super::writer::Writer;
 use super::{
@@ -129,7 +130,7 @@ impl Recorder {
         let health = Arc::new(StoreHealth::new());
         let is_off = matches!(records.location, RecordsLocation::Off);
         let (queue, entries) = mpsc::channel(if is_off { 1 } else { QUEUE });
-        let RecordsSettings { location: place, retain, numbers, wait, stamp, lookups } = records;
+        let RecordsSettings { location, retain, numbers, wait, stamp, lookups } = records;
 
         let recorder = Recorder {
             queue: (!is_off).then_some(queue),
@@ -144,15 +145,13 @@ impl Recorder {
             waiting_calls: Arc::default(),
             keeps_lookups: lookups,
         };
-        let writer = Writer::new(entries, place, retain, wait, health, counters, clock);
+        let writer = Writer::new(entries, location, retain, wait, health, counters, clock);
         (recorder, (!is_off).then_some(writer))
     }
 
     /// Returns a new id for the record of a call or an event of this time.
     pub fn id(&self, at: Timestamp) -> Uuid {
-        let seconds = u64::try_from(at.as_second()).unwrap_or_default();
-        let nanos = u32::try_from(at.subsec_nanosecond()).unwrap_or_default();
-        Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos))
+        new_id(at)
     }
 
     /// Returns whether replies carry the id of their record.

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, SqlSafeStr};
-use uuid::Uuid;
+use uuid::{NoContext, Uuid};
 
 use super::RuleSnapshot;
 use super::batch::{Batch, BatchError};
@@ -354,6 +354,13 @@ impl From<sqlx::Error> for BatchError {
             _ => BatchError::Store(reason),
         }
     }
+}
+
+/// Returns a new id for a record of this time.
+pub(crate) fn new_id(at: Timestamp) -> Uuid {
+    let seconds = u64::try_from(at.as_second()).unwrap_or_default();
+    let nanos = u32::try_from(at.subsec_nanosecond()).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos))
 }
 
 /// Returns the time in the id of a record.

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use uuid::{NoContext, Uuid};
 
 use super::files::RuleFiles;
 use super::plan::ChangePlan;
 use super::write::WriteError;
 use crate::domain::phone_number::mask_numbers;
 use crate::records::{
-    ImportError, NumberPolicy, Recorder, RuleAction, RuleChange, RuleSnapshot, Store,
+    ImportError, NumberPolicy, Recorder, RuleAction, RuleChange, RuleSnapshot, Store, new_id,
 };
 use crate::rules::{NotHeldReason, ReadError, Snapshot};
 
@@ -156,7 +155,7 @@ pub async fn carry_out(
         return Err(CarryOutError::Conflict);
     }
     let change = RuleChange {
-        id: id(author.at),
+        id: new_id(author.at),
         at: author.at,
         who: plain(&author.who, MAX_WHO_CHARS),
         action,
@@ -193,12 +192,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         Ok(done) => done,
         Err(stopped) => std::panic::resume_unwind(stopped.into_panic()),
     }
-}
-
-fn id(at: Timestamp) -> Uuid {
-    let seconds = u64::try_from(at.as_second()).unwrap_or_default();
-    let nanos = u32::try_from(at.subsec_nanosecond()).unwrap_or_default();
-    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos))
 }
 
 /// Returns the beginning of a text, on one line.
