@@ -152,9 +152,6 @@ impl FilterArgs {
 impl Filter {
     /// Returns whether a call matches, as the database would decide.
     pub fn matches(&self, call: &CallRecord) -> bool {
-        let is = |wanted: &Option<String>, text: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| Some(wanted) == text)
-        };
         self.includes(call.at)
             && is(&self.source, Some(&call.source))
             && is(&self.rule, call.rule.as_deref())
@@ -174,9 +171,6 @@ impl Filter {
     /// outcome never matches.
     pub fn matches_event(&self, event: &EventRecord) -> bool {
         let party = |name: &str| event.columns.get(name).and_then(|value| value.as_str());
-        let is = |wanted: &Option<String>, text: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| Some(wanted) == text)
-        };
         self.includes(event.at)
             && self.rule.is_none()
             && self.agent.is_none()
@@ -197,6 +191,11 @@ impl Filter {
     fn includes(&self, at: Timestamp) -> bool {
         self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
     }
+}
+
+/// Returns whether a text is the wanted one, if one is wanted.
+fn is(wanted: &Option<String>, text: Option<&str>) -> bool {
+    wanted.as_deref().is_none_or(|wanted| Some(wanted) == text)
 }
 
 #[cfg(test)]

@@ -138,10 +138,10 @@ impl Store {
         {
             known.resolve_agent(filter)?;
         }
-        for (name, column, wanted, known) in [
-            ("rule", "rule", &filter.rule, &known.rules),
-            ("agent", "agent", &filter.agent, &known.agents),
-            ("source", "source", &filter.source, &known.sources),
+        for (column, wanted, known) in [
+            ("rule", &filter.rule, &known.rules),
+            ("agent", &filter.agent, &known.agents),
+            ("source", &filter.source, &known.sources),
         ] {
             let Some(wanted) = wanted else { continue };
             if known.contains(wanted) || self.has_name(column, wanted).await? {
@@ -149,7 +149,7 @@ impl Store {
             }
             let recorded = self.names(column).await?;
             let names = known.iter().chain(&recorded).map(String::as_str);
-            return Err(unknown_name(name, wanted, names).into());
+            return Err(unknown_name(column, wanted, names).into());
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
-use sqlx::{Any, AnyPool, AssertSqlSafe, Connection};
+use sqlx::{Any, AnyPool, AssertSqlSafe};
 
 use super::batch::{Batch, Imported, Param};
 use super::row::CallRow;
@@ -15,8 +15,7 @@ const BUCKET_MS: i64 = 60 * 60 * 1000;
 
 /// Writes a batch; all of it or none.
 pub(crate) async fn write(pool: &AnyPool, batch: &Batch) -> Result<(), sqlx::Error> {
-    let mut connection = pool.acquire().await?;
-    let mut transaction = connection.begin().await?;
+    let mut transaction = pool.begin().await?;
     if !batch.calls.is_empty() {
         let calls: Vec<_> = batch.calls.iter().map(|call| call.to_json()).collect();
         let calls = format!("[{}]", calls.join(","));
@@ -56,8 +55,7 @@ pub(crate) async fn import(
     pool: &AnyPool,
     lines: &[TransferLine],
 ) -> Result<RowCounts, sqlx::Error> {
-    let mut connection = pool.acquire().await?;
-    let mut transaction = connection.begin().await?;
+    let mut transaction = pool.begin().await?;
     let mut new = RowCounts::default();
     for line in lines {
         if let Some(call) = line.call() {

@@ -296,14 +296,13 @@ impl Sums {
     }
 
     fn into_counts(self) -> Result<Counts, StoreError> {
-        let start = |quarter: i64| Timestamp::from_millisecond(quarter * QUARTER_MS);
         let quarters = self.quarters.into_iter();
-        let by_quarter = quarters.map(|(quarter, count)| Ok((start(quarter)?, count)));
-        let by_quarter = by_quarter.collect::<Result<_, jiff::Error>>();
+        let by_quarter =
+            quarters.map(|(quarter, count)| Ok((timestamp(quarter * QUARTER_MS)?, count)));
         Ok(Counts {
             by_rule: largest_first(self.rules),
             by_outcome: largest_first(self.outcomes),
-            by_quarter: by_quarter.map_err(|error| StoreError::Unreadable(error.to_string()))?,
+            by_quarter: by_quarter.collect::<Result<_, StoreError>>()?,
         })
     }
 }
@@ -491,8 +490,11 @@ pub(crate) fn uuid(row: &AnyRow, at: usize) -> Result<Uuid, StoreError> {
 }
 
 pub(super) fn time(row: &AnyRow, at: usize) -> Result<Timestamp, StoreError> {
-    Timestamp::from_millisecond(row.try_get(at)?)
-        .map_err(|error| StoreError::Unreadable(error.to_string()))
+    timestamp(row.try_get(at)?)
+}
+
+pub(super) fn timestamp(ms: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(ms).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
 pub(super) fn json<T: DeserializeOwned>(row: &AnyRow, at: usize) -> Result<T, StoreError> {

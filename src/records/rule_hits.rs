@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::query::{QUARTER_MS, json, time};
 use super::{Store, StoreError};
 
 /// Calls that a rule decided.
@@ -85,7 +86,7 @@ impl Store {
     pub async fn oldest_call_at(&self) -> Result<Option<Timestamp>, StoreError> {
         let oldest = sqlx::query("SELECT at_ms FROM calls ORDER BY id LIMIT 1");
         let row = oldest.fetch_optional(&self.pool).await?;
-        row.map(|row| timestamp(row.try_get(0)?)).transpose()
+        row.map(|row| time(&row, 0)).transpose()
     }
 
     /// Counts the arms of the newest calls that a rule decided, up to `most` of them. Calls of the last quarter
@@ -102,24 +103,15 @@ impl Store {
         let query = sqlx::query(AssertSqlSafe(statement)).bind(rule.to_owned());
         let mut counts = ArmCounts::default();
         for row in query.fetch_all(&self.pool).await? {
-            let details: ArmOfCall = serde_json::from_str(row.try_get(1)?)
-                .map_err(|error| StoreError::Unreadable(error.to_string()))?;
-            let Some(arm) = details.arm else { continue };
+            let ArmOfCall { arm: Some(arm) } = json(&row, 1)? else { continue };
             *counts.by_arm.entry(arm).or_default() += 1;
             if let Some(agent) = row.try_get(2)? {
                 *counts.by_agent.entry(agent).or_default() += 1;
             }
             counts.calls += 1;
-            let at = timestamp(row.try_get(0)?)?;
+            let at = time(&row, 0)?;
             counts.oldest = Some(counts.oldest.map_or(at, |oldest| oldest.min(at)));
         }
         Ok(counts)
     }
-}
-
-/// A quarter of an hour, as in the index `calls_counts`.
-const QUARTER_MS: i64 = 900_000;
-
-fn timestamp(ms: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_millisecond(ms).map_err(|error| StoreError::Unreadable(error.to_string()))
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::query::{FilterSql, QUARTER_MS};
+use super::query::{FilterSql, QUARTER_MS, timestamp, uuid};
 use super::store::time_of_id;
 use super::{CallRecord, Filter, Order, PageCursor, Store, StoreError};
 
@@ -85,7 +85,7 @@ impl Store {
             count.saturating_sub(1)
         );
         let row = wanted.bound(statement).fetch_optional(&self.pool).await?;
-        row.map(|row| super::query::uuid(&row, 0)).transpose()
+        row.map(|row| uuid(&row, 0)).transpose()
     }
 
     /// Returns the time of the oldest of the newest `count` records in the time of a filter, if there are more.
@@ -114,8 +114,7 @@ impl Store {
                 wanted.clause()
             );
             for row in wanted.bound(statement).fetch_all(&self.pool).await? {
-                let start = Timestamp::from_millisecond(row.try_get::<i64, _>(0)? * QUARTER_MS)
-                    .map_err(|error| StoreError::Unreadable(error.to_string()))?;
+                let start = timestamp(row.try_get::<i64, _>(0)? * QUARTER_MS)?;
                 let count = row.try_get::<i64, _>(2)?.unsigned_abs();
                 *counts.entry((start, row.try_get(1)?)).or_default() += count;
             }

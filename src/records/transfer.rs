@@ -3,6 +3,7 @@
 //! An import changes no row that the store has, and stores a line in one transaction, or not at
 //! all.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -135,31 +136,20 @@ impl TransferLine {
     /// # Errors
     /// Fails with a reason if it is not a line of an export.
     pub fn parse(line: &[u8]) -> Result<TransferLine, String> {
-        let RecordTag { record } =
-            serde_json::from_slice(line).map_err(|error| json_error(&error))?;
+        let RecordTag { record } = parse_json(line)?;
         match record.as_str() {
             "call" => {
                 // Not through a JSON object: SIP headers may repeat a name.
-                let ParsedCallLine { call, events } =
-                    serde_json::from_slice(line).map_err(|error| json_error(&error))?;
+                let ParsedCallLine { call, events } = parse_json(line)?;
                 checked_call(call, events)
             }
             "event" => {
-                let mut object: Object =
-                    serde_json::from_slice(line).map_err(|error| json_error(&error))?;
+                let mut object: Object = parse_json(line)?;
                 object.remove("record");
                 parse_event(object).map(|event| TransferLine::Event(event.into()))
             }
-            "rules" => {
-                let snapshot: RuleSnapshot =
-                    serde_json::from_slice(line).map_err(|error| json_error(&error))?;
-                Ok(TransferLine::Rules(snapshot.into()))
-            }
-            "rule_change" => {
-                let change: RuleChange =
-                    serde_json::from_slice(line).map_err(|error| json_error(&error))?;
-                Ok(TransferLine::Change(change.into()))
-            }
+            "rules" => Ok(TransferLine::Rules(parse_json(line)?)),
+            "rule_change" => Ok(TransferLine::Change(parse_json(line)?)),
             other => Err(format!("unknown record `{other}`: use call, event, rules, rule_change")),
         }
     }
@@ -243,9 +233,10 @@ fn body_of_json(body: &Value) -> String {
     body.as_str().map_or_else(|| body.to_string(), str::to_owned)
 }
 
-/// Describes an error of JSON by its column: to the parser, each line is line 1.
-fn json_error(error: &serde_json::Error) -> String {
-    error.to_string().replace(" at line 1 column ", ", column ")
+/// Parses a line. An error names its column only: to the parser, each line is line 1.
+fn parse_json<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(line)
+        .map_err(|error| error.to_string().replace(" at line 1 column ", ", column "))
 }
 
 fn checked_call(call: CallRecord, events: Vec<Object>) -> Result<TransferLine, String> {

@@ -334,8 +334,7 @@ impl Writer {
     async fn delete_expired(&mut self, stop: &CancellationToken) -> Duration {
         let retain =
             jiff::SignedDuration::try_from(self.retain).unwrap_or(jiff::SignedDuration::MAX);
-        let now: Timestamp = self.clock.now();
-        let before = now.checked_sub(retain).unwrap_or(Timestamp::MIN);
+        let before = self.clock.now().checked_sub(retain).unwrap_or(Timestamp::MIN);
         self.health.set_writing(true);
         let expired = tokio::select! {
             expired = async {
