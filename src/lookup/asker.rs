@@ -48,7 +48,7 @@ pub(super) enum PreparedQuestion {
 }
 
 impl PreparedQuestion {
-    /// Identifies the question among those of all look-ups.
+    /// Identifies the question among those of its look-up.
     pub(super) fn key(&self, mut hasher: SipHasher13) -> u128 {
         match self {
             PreparedQuestion::Http(HttpRequest { method, url, headers, body }) => {

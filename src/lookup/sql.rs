@@ -93,15 +93,14 @@ impl SqlPool {
 
     /// Opens a connection in the background, so that the first call does not wait for it.
     pub(super) fn connect(&self) {
-        // Whatever is wrong now, the first question will tell.
-        match self.clone() {
-            SqlPool::Postgres(pool) => {
-                tokio::spawn(async move { drop(pool.acquire().await) });
+        let pool = self.clone();
+        tokio::spawn(async move {
+            // Whatever is wrong now, the first question will tell.
+            match pool {
+                SqlPool::Postgres(pool) => drop(pool.acquire().await),
+                SqlPool::Sqlite(pool) => drop(pool.acquire().await),
             }
-            SqlPool::Sqlite(pool) => {
-                tokio::spawn(async move { drop(pool.acquire().await) });
-            }
-        }
+        });
     }
 
     /// Runs the query and reads its first row, of at most `max_bytes`.

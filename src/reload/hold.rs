@@ -2,7 +2,6 @@
 //! live.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::load_with;
 use crate::diagnostics::Severity;
@@ -55,7 +54,7 @@ fn last_good_files(
 }
 
 /// Publishes and logs which lists keep their last good rows.
-pub(super) fn note_held(app: &Arc<Switchboard>, held: Vec<HeldList>) {
+pub(super) fn note_held(app: &Switchboard, held: Vec<HeldList>) {
     app.counters().lists_held(held.len());
     for HeldList { name: list, rows, rows_of_file } in &held {
         tracing::warn!(

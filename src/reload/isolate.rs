@@ -12,7 +12,7 @@ use crate::rules::{
 
 /// A table of which some files may be isolated.
 pub struct IsolatedLoad {
-    /// The table; none if no combination of old and new files is valid.
+    /// The table of a valid combination of old and new files.
     pub loaded: LoadedTable,
     /// Errors and warnings of the files on disk.
     pub report: Report,
