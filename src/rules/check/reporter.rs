@@ -295,12 +295,16 @@ impl<'r> Reporter<'r> {
     /// Removes the problems that may only follow from parts that were not parsed. Returns whether
     /// everything was parsed.
     pub(super) fn discard_consequences(&mut self) -> bool {
-        match self.parsed {
+        let is_cause: fn(&Diagnostic) -> bool = match self.parsed {
             Parsed::Everything => return true,
-            Parsed::SomeItems => self.report.retain(|diagnostic| {
+            Parsed::SomeItems => |diagnostic| {
                 diagnostic.severity == Severity::Error && diagnostic.code != "unknown-rule"
-            }),
-            Parsed::NoDefinitions => self.report.retain(|diagnostic| diagnostic.code == "syntax"),
+            },
+            Parsed::NoDefinitions => |diagnostic| diagnostic.code == "syntax",
+        };
+        // A full report may not have kept the cause. Without any error, the table would be used.
+        if self.report.diagnostics().iter().any(is_cause) {
+            self.report.retain(is_cause);
         }
         false
     }
