@@ -1,6 +1,5 @@
 //! Sets of days: the entries of `days`, the file, and the zone.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -53,11 +52,7 @@ pub(super) fn parse_day(
                     .help("remove it, or omit the year if it recurs every year");
             }
             if let Some(problem) = day.doubt() {
-                reporter.report.push(
-                    Severity::Warning,
-                    Some(reporter.location(&raw.span)),
-                    problem,
-                );
+                reporter.push(Severity::Warning, &raw.span, problem);
             }
             Some(day)
         }
@@ -76,8 +71,7 @@ fn add_file(
     files: &mut TableFiles,
     reporter: &mut Reporter<'_>,
 ) -> Option<[u8; 32]> {
-    let folder = Path::new(&reporter.file.path).parent();
-    let path = folder.map_or_else(|| file.value.clone().into(), |folder| folder.join(&file.value));
+    let path = reporter.resolve_path(&file.value);
     let text = match read_dates(files, &path) {
         Ok(text) => text,
         Err(error) => {
@@ -126,7 +120,6 @@ fn report(
     }
     if let (Some(code), 1..) = (code, more) {
         let message = format!("{more} more lines of {path} have problems");
-        let location = reporter.location(&file.span);
-        reporter.report.push(severity, Some(location), Problem::new(code, message));
+        reporter.push(severity, &file.span, Problem::new(code, message));
     }
 }

@@ -126,9 +126,7 @@ impl OpenList {
         self.has_foreign_copy
             && kept.any(|name| !self.columns.iter().any(|column| **column == **name))
     }
-}
 
-impl OpenList {
     /// Returns the help for a column that is named below the first line of the file.
     pub(super) fn title_help(&self, column: &str) -> Option<String> {
         let ListSource::File(file) = &self.source else { return None };
@@ -235,7 +233,7 @@ impl ListOpener<'_, '_> {
         }
         let is_live = raw.url.is_some() || raw.database.is_some();
         let file = match &raw.file {
-            Some(file) => Some(self.resolve_path(&file.value)),
+            Some(file) => Some(self.reporter.resolve_path(&file.value)),
             None => is_live.then(|| self.copy_path(&name.value)),
         };
         let file = file.map(|path| path.display().to_string());
@@ -313,7 +311,7 @@ impl ListOpener<'_, '_> {
                 return Some(ListSource::Inline(numbers));
             }
             (None, Some(file)) => {
-                let path = self.resolve_path(&file.value);
+                let path = self.reporter.resolve_path(&file.value);
                 return Some(match self.file(&file, &raw.columns) {
                     Some(file) => ListSource::File(Box::new(file)),
                     None => ListSource::Unreadable(path),
@@ -338,7 +336,7 @@ impl ListOpener<'_, '_> {
     fn copy_path(&self, name: &str) -> PathBuf {
         match &self.context.lists_dir {
             Some(folder) => folder.join(copy_name(name)),
-            None => self.resolve_path(&copy_name(name)),
+            None => self.reporter.resolve_path(&copy_name(name)),
         }
     }
 
@@ -354,8 +352,7 @@ impl ListOpener<'_, '_> {
     }
 
     fn missing_copy(&mut self, name: &Spanned<String>, problem: Problem) -> ListSource {
-        let Problem { code, message, help } = problem;
-        self.reporter.warning(code, &name.span, message).maybe_help(help);
+        self.reporter.push(Severity::Warning, &name.span, problem);
         ListSource::Missing
     }
 
@@ -395,11 +392,12 @@ impl ListOpener<'_, '_> {
         columns: &[Spanned<String>],
         rows: &ListRows,
     ) -> Option<Vec<usize>> {
-        let found: Vec<_> = columns.iter().map(|column| self.number_column(column, rows)).collect();
-        match columns {
-            [] => Some(vec![0]),
-            _ => found.into_iter().collect(),
+        if columns.is_empty() {
+            return Some(vec![0]);
         }
+        // All of them are checked before the first problem counts.
+        let found: Vec<_> = columns.iter().map(|column| self.number_column(column, rows)).collect();
+        found.into_iter().collect()
     }
 
     fn file(&mut self, file: &Spanned<String>, columns: &[Spanned<String>]) -> Option<ListFile> {
@@ -408,7 +406,7 @@ impl ListOpener<'_, '_> {
             self.reporter.error("list-form", &file.span, message).help("set file = \"vip.csv\"");
             return None;
         }
-        let path = self.resolve_path(&file.value);
+        let path = self.reporter.resolve_path(&file.value);
         let opened = ListRows::open(self.files, &path);
         let opened = opened.map_err(|error| {
             let message = format!("cannot read `{}`: {error}", path.display());
@@ -424,12 +422,6 @@ impl ListOpener<'_, '_> {
         }
         let number_columns = self.number_columns(columns, &rows)?;
         Some(ListFile { path: path.display().to_string(), rows, number_columns })
-    }
-
-    /// Resolves a path relative to the file that contains it.
-    fn resolve_path(&self, path: &str) -> PathBuf {
-        let folder = Path::new(&self.reporter.file.path).parent();
-        folder.map_or_else(|| path.into(), |folder| folder.join(path))
     }
 
     /// Checks the header of a CSV file. Reports a missing one and returns `None`.
@@ -505,7 +497,7 @@ pub(super) fn no_copy(list: &str) -> Problem {
         .help(FETCHED_BY_SERVE)
 }
 
-/// What makes a list without a copy whole again.
+/// Help for a list that has no usable copy.
 const FETCHED_BY_SERVE: &str = "`serve` fetches it at start and every refresh_s";
 
 /// Returns the warning for a list that lives elsewhere and whose copy is damaged.
@@ -517,8 +509,8 @@ fn useless_copy(list: &str, problem: &impl fmt::Display) -> Problem {
 /// Returns the span of a cell in its line, or the whole line if the cell cannot be found.
 pub(super) fn cell_span(line: &str, cell: &str) -> Range<usize> {
     let is_boundary = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-    let spans = line.match_indices(cell).map(|(start, _)| start..start + cell.len());
-    let found = spans.into_iter().find(|span| {
+    let mut spans = line.match_indices(cell).map(|(start, _)| start..start + cell.len());
+    let found = spans.find(|span| {
         is_boundary(line[..span.start].chars().next_back())
             && is_boundary(line[span.end..].chars().next())
     });
@@ -557,6 +549,7 @@ const NUMBER_HEADINGS: [&str; 22] = [
     "telefone",
     "telefono",
 ];
+
 /// Words in titles that name what is below them.
 const TITLE_WORDS: [&str; 6] = ["list", "liste", "lista", "export", "report", "book"];
 

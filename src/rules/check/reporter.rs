@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::sent_facts::SentFacts;
@@ -18,10 +19,10 @@ use crate::rules::model::template::Template;
 /// Section of named definitions: `[lists.NAME]`.
 pub(super) struct DefinitionSection {
     /// Code of the error for an undefined name.
-    code: &'static str,
+    pub(super) code: &'static str,
     key: &'static str,
     /// Noun for one definition, in messages.
-    noun: &'static str,
+    pub(super) noun: &'static str,
 }
 
 impl DefinitionSection {
@@ -93,6 +94,12 @@ impl<'r> Reporter<'r> {
     /// Returns the location of a span in the current file.
     pub(super) fn location(&self, span: &Range<usize>) -> Location {
         Location { file: self.file.clone(), span: span.clone() }
+    }
+
+    /// Resolves a path relative to the current file.
+    pub(super) fn resolve_path(&self, path: &str) -> PathBuf {
+        let folder = Path::new(&self.file.path).parent();
+        folder.map_or_else(|| path.into(), |folder| folder.join(path))
     }
 
     /// Reports an error at a span in the current file.
@@ -171,7 +178,8 @@ impl<'r> Reporter<'r> {
         }
     }
 
-    fn push(
+    /// Reports a problem at a span in the current file.
+    pub(super) fn push(
         &mut self,
         severity: Severity,
         span: &Range<usize>,

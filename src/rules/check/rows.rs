@@ -175,8 +175,8 @@ impl ListFiller<'_, '_> {
                 Ok(item) => {
                     let whole =
                         prefix_of(&item).and_then(|prefix| whole_countries(prefix, &number.value));
-                    if let Some(Problem { code, message, help }) = whole {
-                        self.reporter.warning(code, &number.span, message).maybe_help(help);
+                    if let Some(problem) = whole {
+                        self.reporter.push(Severity::Warning, &number.span, problem);
                     }
                     let is_new = lists.insert(list.id, &item, 0, std::iter::empty());
                     lists.count_row(list.id, is_new);

@@ -3,7 +3,7 @@
 use super::rules::RuleChecker;
 use super::sources::{can_match_source, warn_missing_id};
 use super::whole_countries::whole_countries;
-use crate::diagnostics::{Location, Problem};
+use crate::diagnostics::{Location, Severity};
 use crate::rules::load::raw::{Entries, RawOutcome, RawRule};
 use crate::rules::{Action, AgentRef, Conditions, NumberMatcher, NumberPattern, Rule, Scope};
 
@@ -162,8 +162,8 @@ impl RuleChecker<'_, '_> {
             let Ok(NumberPattern::Prefix(prefix)) = NumberPattern::parse(text.value.trim()) else {
                 continue;
             };
-            if let Some(Problem { code, message, help }) = whole_countries(prefix, &text.value) {
-                self.reporter.warning(code, &text.span, message).maybe_help(help);
+            if let Some(problem) = whole_countries(prefix, &text.value) {
+                self.reporter.push(Severity::Warning, &text.span, problem);
             }
         }
     }
