@@ -13,7 +13,7 @@ use crate::domain::facts::LookupSet;
 use crate::rules::load::raw::{Entries, RawRule, RawValue, Spanned};
 use crate::rules::model::object_template::TemplateNode;
 use crate::rules::model::template::{ColumnLookup, MAX_OBJECT_TEXTS_BYTES, MAX_VARIABLES_BYTES};
-use crate::rules::{ObjectTemplate, RuleAdditions, Template};
+use crate::rules::{InvalidTemplate, ObjectTemplate, RuleAdditions, Template};
 
 impl RuleChecker<'_, '_> {
     pub(super) fn additions(
@@ -124,6 +124,27 @@ impl RuleChecker<'_, '_> {
                 None
             }
         }
+    }
+
+    /// Parses a template that must have a text for every call. `use_default` is the help for a value that can be
+    /// unknown.
+    pub(super) fn required_template(
+        &mut self,
+        text: &str,
+        span: &Range<usize>,
+        use_default: &str,
+        numbers: RuleNumbers<'_>,
+    ) -> Option<Template> {
+        let columns = &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers);
+        let template = Template::parse(text, columns).map_err(|mut errors| {
+            for InvalidTemplate { problem, .. } in &mut errors {
+                if problem.code == "may-be-unknown" {
+                    problem.help = Some(use_default.to_owned());
+                }
+            }
+            self.reporter.template_problems(text, span, errors);
+        });
+        template.ok()
     }
 
     /// Warns of `{{from}}`, the platforms' syntax for a variable, where `${from}` may be intended.

@@ -40,13 +40,7 @@ impl Agents {
             return reporter.duplicate_name("an agent", &raw.name, self.usage.location(first));
         }
         reporter.check_name("an agent", &raw.name, false);
-        let without_ids = Agent {
-            name: name.into(),
-            ids: PlatformIds::ByPlatform(Vec::new()),
-            version: None,
-            sessions: Vec::new(),
-            required_variables: Vec::new(),
-        };
+        let without_ids = agent_with_ids(name, PlatformIds::ByPlatform(Vec::new()));
         let agent = match &raw.ids {
             RawIds::Everywhere(id) => match checked_id(id, None, reporter) {
                 Some(id) => Agent { ids: PlatformIds::Everywhere(id), ..without_ids },
@@ -82,16 +76,8 @@ impl Agents {
         if let Some(known) = self.find(id) {
             return known;
         }
-        let ids = PlatformIds::Everywhere(id.into());
-        let agent = Agent {
-            name: id.into(),
-            ids,
-            version: None,
-            sessions: Vec::new(),
-            required_variables: Vec::new(),
-        };
-        self.push(agent, location);
-        let index = self.all.len() - 1;
+        let index = self.all.len();
+        self.push(agent_with_ids(id, PlatformIds::Everywhere(id.into())), location);
         self.usage.mark_used(index);
         index
     }
@@ -175,6 +161,16 @@ impl Agents {
     }
 }
 
+fn agent_with_ids(name: &str, ids: PlatformIds) -> Agent {
+    Agent {
+        name: name.into(),
+        ids,
+        version: None,
+        sessions: Vec::new(),
+        required_variables: Vec::new(),
+    }
+}
+
 /// Returns whether an agent has an id that a platform can know. An id for every platform is none where ids are
 /// addresses; ids for one platform have been checked.
 pub(super) fn has_valid_id(agent: &Agent, platform: Platform, dialects: &Dialects) -> bool {
@@ -247,13 +243,12 @@ const OTHER_KEYS: [&str; 2] = ["version", "variables"];
 
 /// Reads the ids by platform, the version and the required variables of an agent.
 fn from_table(
-    without_ids: Agent,
+    mut agent: Agent,
     name: &Spanned<String>,
     entries: &Entries,
     reporter: &mut Reporter<'_>,
 ) -> Agent {
     let mut ids = Vec::new();
-    let mut agent = without_ids;
     for (key, value) in entries {
         match (key.value.as_str(), &value.value) {
             ("version", RawValue::Text(tag)) if !tag.trim().is_empty() => {

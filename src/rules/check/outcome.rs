@@ -3,11 +3,9 @@
 use std::ops::Range;
 
 use super::agents::placeholder_id;
-use super::columns::RuleColumns;
 use super::lists::NameKind;
 use super::rule::{RuleNumbers, describe_rule};
 use super::rules::RuleChecker;
-use crate::rules::InvalidTemplate;
 use crate::rules::load::raw::{OUTCOMES, RawArm, RawOutcome, RawRule, Spanned};
 use crate::rules::{Action, AgentRef, Arm, Split, Template};
 
@@ -132,19 +130,8 @@ impl RuleChecker<'_, '_> {
         numbers: RuleNumbers<'_>,
     ) -> Option<AgentRef> {
         if text.contains("${") {
-            let template = Template::parse(
-                text,
-                &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers),
-            );
-            let template = template.map_err(|mut errors| {
-                for InvalidTemplate { problem, .. } in &mut errors {
-                    if problem.code == "may-be-unknown" {
-                        problem.help = Some(USE_AGENT_DEFAULT.to_owned());
-                    }
-                }
-                self.reporter.template_problems(text, span, errors);
-            });
-            let template = self.agent_template(template.ok()?, span)?;
+            let template = self.required_template(text, span, USE_AGENT_DEFAULT, numbers)?;
+            let template = self.agent_template(template, span)?;
             self.reporter.check_attributes(&template, span);
             return Some(AgentRef::Template(Box::new(template)));
         }

@@ -1,5 +1,7 @@
 //! Texts to speak, `say`, and SIP headers of replies, `sip_headers`.
 
+use std::ops::Range;
+
 use super::rule::RuleNumbers;
 use super::rules::RuleChecker;
 use crate::rules::Template;
@@ -22,12 +24,22 @@ impl RuleChecker<'_, '_> {
             self.reporter.error("wrong-kind", span, message).help("remove the key");
             return None;
         }
+        self.speech_template(text, span, numbers).map(Box::new)
+    }
+
+    /// Parses a text to speak or the value of a header.
+    fn speech_template(
+        &mut self,
+        text: &str,
+        span: &Range<usize>,
+        numbers: RuleNumbers<'_>,
+    ) -> Option<Template> {
         let template = self.template(text, span, numbers)?;
         let bytes = template.literal_bytes();
         if bytes > MAX_SPEECH_BYTES {
             self.warn_too_long("the text", bytes, MAX_SPEECH_BYTES, span);
         }
-        Some(Box::new(template))
+        Some(template)
     }
 
     /// Checks the SIP headers of the reply.
@@ -55,12 +67,8 @@ impl RuleChecker<'_, '_> {
                 self.reporter.error("wrong-kind", &value.span, message);
                 continue;
             };
-            let Some(template) = self.template(text, &value.span, numbers) else { continue };
-            let bytes = template.literal_bytes();
-            if bytes > MAX_SPEECH_BYTES {
-                self.warn_too_long("the text", bytes, MAX_SPEECH_BYTES, &value.span);
-            }
-            headers.push((name.value.as_str().into(), template));
+            let template = self.speech_template(text, &value.span, numbers);
+            headers.extend(template.map(|template| (name.value.as_str().into(), template)));
         }
         headers.into()
     }

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::columns::RuleColumns;
 use super::lists::NameKind;
 use super::rule::RuleNumbers;
 use super::rules::RuleChecker;
@@ -49,16 +48,7 @@ impl RuleChecker<'_, '_> {
         span: &Range<usize>,
         numbers: RuleNumbers<'_>,
     ) -> Option<Template> {
-        let columns = &mut RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers);
-        let template = Template::parse(text, columns).map_err(|mut errors| {
-            for invalid in &mut errors {
-                if invalid.problem.code == "may-be-unknown" {
-                    invalid.problem.help = Some(USE_TARGET_DEFAULT.to_owned());
-                }
-            }
-            self.reporter.template_problems(text, span, errors);
-        });
-        let template = template.ok()?;
+        let template = self.required_template(text, span, USE_TARGET_DEFAULT, numbers)?;
         if template.can_be_omitted() {
             let message = "the target of a transfer cannot be omitted".to_owned();
             self.reporter.error(BAD_TRANSFER, span, message).help(USE_TARGET_DEFAULT);
