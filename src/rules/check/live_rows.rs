@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::lists::{column_problem, header_problem};
-use super::rows::{check_form, items_of};
+use super::row_problems::RowProblem;
+use super::rows::{check_form, check_lengths, items_of};
 use crate::diagnostics::Problem;
 use crate::rules::load::list_rows::{CsvRow, ListRows};
 use crate::rules::model::live_list::LiveList;
@@ -40,11 +41,13 @@ pub fn count_rows(list: &LiveList, text: String) -> Result<RowCount, String> {
     if rows.columns.iter().all(String::is_empty) {
         return Err("it is empty; its first line must name the columns".to_owned());
     }
-    let header = header_problem(&rows);
-    header.map_or(Ok(()), |header| Err(header.problem.message))?;
-    let needed = list.number_columns.iter().chain(&list.used_columns);
-    let missing = needed.filter_map(|name| column_problem("it", &rows.columns, name)).next();
-    missing.map_or(Ok(()), |problem| Err(problem.message))?;
+    if let Some(header) = header_problem(&rows) {
+        return Err(header.problem.message);
+    }
+    let mut needed = list.number_columns.iter().chain(&list.used_columns);
+    if let Some(problem) = needed.find_map(|name| column_problem("it", &rows.columns, name)) {
+        return Err(problem.message);
+    }
     let position = |name: &str| rows.columns.iter().position(|column| column == name);
     let mut number_columns: Vec<_> =
         list.number_columns.iter().filter_map(|name| position(name)).collect();
@@ -78,9 +81,10 @@ fn has_number(
         return Ok(false);
     }
     let first = number_columns.first().copied().unwrap_or_default();
-    check_form(row, columns, first, separator).map_err(|problem| problem.into_problem())?;
     let texts = number_columns.iter().filter_map(|column| row.cell(*column));
     let texts: Vec<_> = texts.filter(|text| !text.bytes().all(|byte| byte == b'0')).collect();
-    let items = items_of(&texts, list.country).map_err(|problem| problem.into_problem())?;
-    Ok(!items.is_empty())
+    let items = check_form(row, columns, first, separator)
+        .and_then(|()| check_lengths(&texts))
+        .and_then(|()| items_of(&texts, list.country));
+    items.map(|items| !items.is_empty()).map_err(RowProblem::into_problem)
 }

@@ -386,11 +386,7 @@ impl<'l> RowTarget<'l> {
             let problem = RowProblem::row(skipped, "remove the row, or add its number");
             return Ok(vec![problem.repeated("without a number, skipped")]);
         }
-        if let Some(text) = texts.iter().find(|text| text.len() > MAX_NUMBER_CELL_BYTES) {
-            let message = format!("the cell of the number has {} bytes", text.len());
-            let help = "close the quote that opens in this row, or double it for a literal one";
-            return Err(RowProblem::row(message, help));
-        }
+        check_lengths(&texts)?;
         let items = items_of(&texts, self.list.country)
             .map_err(|problem| advise(problem, row, &self.list.columns, &texts))?;
         for column in &mut self.list.name_columns {
@@ -554,6 +550,18 @@ fn check_target(
 /// Parses the entries of the number cells of a row, each with the text of its cell.
 pub(super) fn items_of<'t>(
     texts: &[&'t str],
+/// Checks the sizes of the number cells of a row.
+pub(super) fn check_lengths(texts: &[&str]) -> Result<(), RowProblem> {
+    match texts.iter().find(|text| text.len() > MAX_NUMBER_CELL_BYTES) {
+        Some(text) => {
+            let message = format!("the cell of the number has {} bytes", text.len());
+            let help = "close the quote that opens in this row, or double it for a literal one";
+            Err(RowProblem::row(message, help))
+        }
+        None => Ok(()),
+    }
+}
+
     country: Option<Country>,
 ) -> Result<Vec<(&'t str, Item)>, RowProblem> {
     let numbers = texts.iter().flat_map(|text| numbers_of(text).map(move |number| (*text, number)));
