@@ -17,9 +17,9 @@ pub struct SourceFile {
     /// Contents.
     pub text: String,
     /// The file may contain secrets: excerpts end with the key at fault.
-    pub private: bool,
+    private: bool,
     /// Number of the first line: 1, unless this is an excerpt of a file.
-    pub first_line: usize,
+    first_line: usize,
     /// Number of characters before the first one: 0, unless this is an excerpt of a long line.
     chars_before: usize,
     line_starts: OnceLock<Vec<usize>>,

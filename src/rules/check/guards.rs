@@ -51,7 +51,7 @@ impl ListGuard {
         ListGuard { limits: RowLimits { max_shrink, min_rows }, skips_bad_rows }
     }
 
-    /// Returns whether the list may not lose any number of rows.
+    /// Returns whether there is a limit for the rows that the list may lose.
     pub(super) fn limits_rows(&self) -> bool {
         self.limits.exist()
     }

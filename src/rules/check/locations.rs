@@ -54,13 +54,8 @@ impl RuleLocations {
     }
 
     /// Returns the number of rules.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.spans.len()
-    }
-
-    /// Returns whether there are no rules.
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
     }
 
     /// Returns the disabled rules in order: the name and its location, and the number of enabled rules

@@ -8,7 +8,6 @@ use super::rows::AgentsOfColumns;
 use super::rules::EnabledRules;
 use super::sources::{can_match_platform, can_match_source};
 use crate::diagnostics::Report;
-use crate::domain::call::Platform;
 use crate::domain::session::SessionTemplate;
 use crate::rules::{Action, Agent, AgentRef, CheckContext, Rule, Template};
 
@@ -72,13 +71,12 @@ impl<'c> RequiredVariables<'c> {
 
     /// Returns the agents that a rule can give a call, with all variables that they require.
     fn required_by(&self, rule: &Rule) -> Vec<Unset<'c>> {
-        let all = &self.agents.all;
         if rule.action == Action::Keep {
             return self.stand_ins(rule);
         }
         let selected = agents_of(rule).chain(self.agents_by_value(&rule.action));
         let required = selected.map(|agent| {
-            let agent = &all[agent];
+            let agent = &self.agents.all[agent];
             Unset { agent, variables: self.required_variables(agent, rule) }
         });
         required.collect()
@@ -135,8 +133,7 @@ impl<'c> RequiredVariables<'c> {
     /// its sessions at platforms whose calls can match the rule.
     fn required_variables(&self, agent: &'c Agent, rule: &Rule) -> Vec<&'c str> {
         let mut names = listed_variables(agent);
-        let sessions: &'c [(Platform, SessionTemplate)] = &agent.sessions;
-        for (platform, session) in sessions {
+        for (platform, session) in &agent.sessions {
             let placeholders = session.variable_names();
             let adds_some = placeholders.iter().any(|name| !names.contains(name));
             if adds_some && can_match_platform(rule, *platform, self.context) {

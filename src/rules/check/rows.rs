@@ -9,12 +9,13 @@ use super::agents::{Agents, placeholder_id};
 use super::definitions::Definitions;
 use super::guards::ShrunkList;
 use super::lists::{ListFile, ListSource, NameColumn, NameKind, OpenList, OpenLists, no_copy};
-use super::reporter::Reporter;
+use super::reporter::{DATES, DefinitionSection, HOURS, Reporter, SPLITS};
 use super::row_problems::{RowProblem, RowProblems};
 use super::rule::describe_rule;
 use super::rules::{CheckedRules, NameColumnUse};
 use super::sources::warn_missing_id;
 use super::transfer;
+use super::usage::UsageTracker;
 use super::whole_countries::whole_countries;
 use crate::diagnostics::{Location, Problem, Severity, did_you_mean};
 use crate::domain::party::Party;
@@ -424,9 +425,7 @@ impl<'l> RowTarget<'l> {
         }
         warnings
     }
-}
 
-impl RowTarget<'_> {
     /// Returns a warning of a cell that no text can contain.
     fn long_cell(&self, row: &CsvRow<'_>) -> Option<RowProblem> {
         let kept = &self.layout.kept_columns;
@@ -487,39 +486,43 @@ fn named_item(
     column: &NameColumn,
     definitions: &mut Definitions,
 ) -> Result<Option<usize>, RowProblem> {
-    let (found, usage, code) = match column.kind {
-        NameKind::Agent => return row_agent(name, column, &mut definitions.agents),
-        NameKind::Target => return check_target(name, column, definitions.country),
-        _ if name.is_empty() => return Ok(None),
+    match column.kind {
+        NameKind::Agent => row_agent(name, column, &mut definitions.agents),
+        NameKind::Target => check_target(name, column, definitions.country),
+        _ if name.is_empty() => Ok(None),
         NameKind::Hours => {
-            let found = definitions.hours.iter().position(|hours| *hours.name == *name);
-            (found, &mut definitions.hours_usage, "unknown-hours")
+            let names = definitions.hours.iter().map(|hours| &*hours.name);
+            find_named(name, names, &HOURS, &mut definitions.hours_usage)
         }
         NameKind::Dates => {
-            let found = definitions.dates.iter().position(|dates| *dates.name == *name);
-            (found, &mut definitions.dates_usage, "unknown-dates")
+            let names = definitions.dates.iter().map(|dates| &*dates.name);
+            find_named(name, names, &DATES, &mut definitions.dates_usage)
         }
         NameKind::Split => {
-            let found = definitions.splits.find(name);
-            (found, &mut definitions.splits.usage, "unknown-split")
+            let names = definitions.splits.all.iter().map(|split| &*split.name);
+            find_named(name, names, &SPLITS, &mut definitions.splits.usage)
         }
-    };
-    if let Some(found) = found {
+    }
+}
+
+/// Returns the position of a definition and marks it as used.
+fn find_named<'d>(
+    name: &str,
+    defined: impl Iterator<Item = &'d str> + Clone,
+    section: &DefinitionSection,
+    usage: &mut UsageTracker,
+) -> Result<Option<usize>, RowProblem> {
+    if let Some(found) = defined.clone().position(|other| other == name) {
         usage.mark_used(found);
         return Ok(Some(found));
     }
-    let (noun, defined): (_, Vec<&str>) = match column.kind {
-        NameKind::Hours => ("hours", definitions.hours.iter().map(|hours| &*hours.name).collect()),
-        NameKind::Dates => ("dates", definitions.dates.iter().map(|dates| &*dates.name).collect()),
-        NameKind::Split | NameKind::Agent | NameKind::Target => {
-            ("split", definitions.splits.all.iter().map(|split| &*split.name).collect())
-        }
-    };
-    let help = did_you_mean(name, defined.iter().copied()).unwrap_or_else(|| match &*defined {
+    let noun = section.noun;
+    let all: Vec<_> = defined.collect();
+    let help = did_you_mean(name, all.iter().copied()).unwrap_or_else(|| match &*all {
         [] => format!("the table defines no {noun}"),
-        defined => format!("the table has {}", defined.join(", ")),
+        all => format!("the table has {}", all.join(", ")),
     });
-    let problem = Problem::new(code, format!("unknown {noun} `{name}`")).help(help);
+    let problem = Problem::new(section.code, format!("unknown {noun} `{name}`")).help(help);
     Err(RowProblem::cell(problem, name))
 }
 
@@ -547,9 +550,6 @@ fn check_target(
     }
 }
 
-/// Parses the entries of the number cells of a row, each with the text of its cell.
-pub(super) fn items_of<'t>(
-    texts: &[&'t str],
 /// Checks the sizes of the number cells of a row.
 pub(super) fn check_lengths(texts: &[&str]) -> Result<(), RowProblem> {
     match texts.iter().find(|text| text.len() > MAX_NUMBER_CELL_BYTES) {
@@ -562,6 +562,9 @@ pub(super) fn check_lengths(texts: &[&str]) -> Result<(), RowProblem> {
     }
 }
 
+/// Parses the entries of the number cells of a row, each with the text of its cell.
+pub(super) fn items_of<'t>(
+    texts: &[&'t str],
     country: Option<Country>,
 ) -> Result<Vec<(&'t str, Item)>, RowProblem> {
     let numbers = texts.iter().flat_map(|text| numbers_of(text).map(move |number| (*text, number)));
@@ -710,8 +713,7 @@ fn parse_item(text: &str, country: Option<Country>) -> Result<Item, Problem> {
         Err(problem) if problem.code == "bad-number" || text.starts_with('=') => Err(problem),
         Err(_) => {
             let of_country = country.and_then(|country| national_help(text, country));
-            let help = match Party::parse(Some(text)).party {
-                _ if of_country.is_some() => of_country.unwrap_or_default(),
+            let help = of_country.unwrap_or_else(|| match Party::parse(Some(text)).party {
                 Party::Withheld => {
                     "for callers without a number, use `withheld` in a rule".to_owned()
                 }
@@ -722,7 +724,7 @@ fn parse_item(text: &str, country: Option<Country>) -> Result<Item, Problem> {
                     format!("{number}{end} {country}").trim_start_matches([' ', '.']).to_owned()
                 }
                 Party::Number(_) | Party::Literal(_) => help_for(text),
-            };
+            });
             refuse(format!("`{text}` is not a number"), help)
         }
     }

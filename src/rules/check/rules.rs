@@ -130,8 +130,9 @@ impl<'c, 'r> RuleChecker<'c, 'r> {
             self.file_scope = scope.map(|raw| {
                 let scope = self.scope(&raw);
                 self.scope_is_invalid = scope.invalid;
+                let shared = scope.scope.clone();
                 self.checked.scopes.push(scope);
-                self.checked.scopes[self.checked.scopes.len() - 1].scope.clone()
+                shared
             });
             for chunk in &file.chunks {
                 let rules = match chunk.kind {

@@ -96,12 +96,13 @@ impl<'c> TestChecker<'c, '_> {
             attributes: self.attributes(raw),
             ..Fields::unknown(channel)
         };
-        let (source, platform) = self.source_of(raw, fields.channel);
-        self.check_origin(raw, Origin { source: &source, platform, channel });
-        self.warn_unsent_facts(raw, &source, platform);
+        let (source, platform) = self.source_of(raw, channel);
+        let origin = Origin { source: &source, platform, channel };
+        self.check_origin(raw, origin);
+        self.warn_unsent_facts(raw, origin);
         let lookups = self.answers(raw, &fields);
         if !raw.invalid && self.reporter.report.error_count() == before {
-            self.check_scope(raw, &fields, Origin { source: &source, platform, channel });
+            self.check_scope(raw, &fields, origin);
         }
         let at = self.time_of(raw);
         let expected = match &raw.expect {
@@ -142,8 +143,7 @@ impl<'c> TestChecker<'c, '_> {
         }
         let zone = own.unwrap_or_else(|| self.definitions.zone.get());
         if let Some(note) = repeated_time(&at.value, &zone) {
-            let location = self.reporter.location(&at.span);
-            self.reporter.report.note("repeated-time", Some(location), note);
+            self.reporter.note("repeated-time", &at.span, note);
         }
         parse_timestamp(&at.value, &zone)
             .map_err(|problem| self.reporter.problem(&at.span, problem))
@@ -159,7 +159,7 @@ impl<'c> TestChecker<'c, '_> {
         if let (Some(known), Some(named)) = (other, &raw.platform) {
             let message =
                 format!("calls from source `{source}` have the platform {}", known.platform);
-            let help = "remove `platform`, which the source implies".to_owned();
+            let help = "remove `platform`, which the source implies";
             self.reporter.warning("impossible-test", &named.span, message).help(help);
             return;
         }
@@ -173,13 +173,13 @@ impl<'c> TestChecker<'c, '_> {
                 Channel::Sms => "text messages",
             };
             let message = format!("{platform} sends no {noun} to answer");
-            let help = "remove `channel`, or name another source".to_owned();
+            let help = "remove `channel`, or name another source";
             self.reporter.warning("impossible-test", &named.span, message).help(help);
         }
     }
 
     /// Warns of facts of a test that its source never sends.
-    fn warn_unsent_facts(&mut self, raw: &RawTest, source: &str, platform: Platform) {
+    fn warn_unsent_facts(&mut self, raw: &RawTest, Origin { source, platform, .. }: Origin<'_>) {
         let is_known = self.context.sources.iter().any(|known| *known.source == *source);
         if !is_known && raw.platform.is_none() {
             return;

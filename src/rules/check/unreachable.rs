@@ -149,7 +149,7 @@ impl UnreachableCause {
 }
 
 impl UnreachableRule {
-    /// Returns the reason in words: `rule `vip` above it takes its calls`.
+    /// Returns the reason in words: ``rule `vip` above it takes its calls``.
     pub fn reason(&self, rules: &[Rule]) -> String {
         let (first, more) = match &self.cause {
             UnreachableCause::Contradictory => {
