@@ -116,6 +116,7 @@ pub(super) fn check(
     let tests = tests.check(raw);
     unusual_ids::warn_unusual(&definitions.agents, context, reporter.report);
     let rules = rules.into_enabled();
+    lookup_times::warn_no_history(&definitions, &rules, context, reporter);
     lookup_times::warn_over_budget(&definitions, &rules, context, reporter);
     let parts = CheckedParts { definitions, lists, rules };
     let FinishedTable { table, locations, definitions, unreachable } =

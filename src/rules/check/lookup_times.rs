@@ -12,6 +12,29 @@ use crate::domain::facts::{LookupId, LookupSet};
 use crate::rules::{Action, CheckContext, NamedSplit, Rule};
 use crate::source::time_for_lookups;
 
+/// Warns of a history that is always unknown.
+pub(super) fn warn_no_history(
+    definitions: &Definitions,
+    rules: &EnabledRules,
+    context: &CheckContext,
+    reporter: &mut Reporter<'_>,
+) {
+    let Some(reason) = context.no_history.filter(|_| definitions.lookups.uses_history) else {
+        return;
+    };
+    let first = rules.rules.iter().position(|rule| {
+        let needed =
+            rule.lookups_of_conditions().union(rule.lookups_of_values(&definitions.splits.all));
+        needed.contains(LookupId::HISTORY)
+    });
+    let location = first.map(|number| rules.locations.get(number));
+    let message = format!("the caller's history is always unknown: {reason}");
+    reporter
+        .report
+        .warning("no-history", location, message)
+        .help("set `url` in `[records]` of the settings, as in url = \"sqlite:records.db\"");
+}
+
 /// Warns of calls whose look-ups can take longer than the source waits for them: one round after the other,
 /// as rules need them.
 pub(super) fn warn_over_budget(
@@ -20,19 +43,6 @@ pub(super) fn warn_over_budget(
     context: &CheckContext,
     reporter: &mut Reporter<'_>,
 ) {
-    if let (Some(reason), true) = (context.no_history, definitions.lookups.uses_history) {
-        let message = format!("the caller's history is always unknown: {reason}");
-        let first = rules.rules.iter().position(|rule| {
-            let needed =
-                rule.lookups_of_conditions().union(rule.lookups_of_values(&definitions.splits.all));
-            needed.contains(LookupId::HISTORY)
-        });
-        let location = first.map(|number| rules.locations.get(number));
-        reporter
-            .report
-            .warning("no-history", location, message)
-            .help("set `url` in `[records]` of the settings, as in url = \"sqlite:records.db\"");
-    }
     if definitions.lookups.all.is_empty() && !definitions.lookups.uses_history {
         return;
     }
@@ -73,7 +83,7 @@ struct Rounds<'d> {
     asked: LookupSet,
     /// Longest time of the rounds so far.
     total: Duration,
-    /// What the `continue` rules so far need next: their conditions, then their values.
+    /// What the `continue` rules so far need next, each once: their conditions, then their values.
     continuing: Vec<VecDeque<LookupSet>>,
 }
 
@@ -95,7 +105,10 @@ impl<'d> Rounds<'d> {
         let values = rule.lookups_of_values(self.splits);
         if rule.action == Action::Continue {
             let needed = [conditions, values].into_iter().filter(|lookups| !lookups.is_empty());
-            self.continuing.push(needed.collect());
+            let needed: VecDeque<_> = needed.collect();
+            if !needed.is_empty() && !self.continuing.contains(&needed) {
+                self.continuing.push(needed);
+            }
             return self.total_with(LookupSet::default());
         }
         if matches!(rule.action, Action::Reject(_)) {

@@ -153,19 +153,17 @@ impl<'c, 'r> ScopeComparison<'c, 'r> {
     /// Returns a party that matches both conditions, if an example shows one.
     fn common_party(&mut self, first: &NumberMatcher, second: &NumberMatcher) -> Option<Party> {
         let lists = self.parties.lists;
-        let mut candidates = Vec::new();
-        for pattern in first.any_of().iter().chain(second.any_of()) {
-            match self.parties.of_list(pattern) {
-                Some(parties) => candidates.extend_from_slice(parties),
-                None => candidates.extend(examples(pattern, lists)),
-            }
-        }
-        if candidates.is_empty() {
-            candidates = any_numbers();
-        }
-        candidates.into_iter().find(|party| {
+        let is_common = |party: &Party| {
             let party = lists.lookup(party);
             first.matches(&party) && second.matches(&party)
+        };
+        if first.any_of().is_empty() && second.any_of().is_empty() {
+            return any_numbers().into_iter().find(is_common);
+        }
+        let mut patterns = first.any_of().iter().chain(second.any_of());
+        patterns.find_map(|pattern| match self.parties.of_list(pattern) {
+            Some(parties) => parties.iter().find(|party| is_common(party)).cloned(),
+            None => examples(pattern, lists).into_iter().find(is_common),
         })
     }
 
