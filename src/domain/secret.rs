@@ -53,6 +53,15 @@ impl Secret {
     }
 }
 
+/// Returns whether a header, a parameter, a field or a variable of this name usually holds a secret: `X-Api-Key`,
+/// `sslpassword`.
+pub(crate) fn names_a_secret(name: &str) -> bool {
+    const WORDS: [&str; 7] =
+        ["authorization", "api-key", "api_key", "apikey", "token", "secret", "password"];
+    let name = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| name.contains(word))
+}
+
 /// Reads the secrets to which settings and look-ups refer.
 pub trait SecretSource: Send + Sync {
     /// Returns the secret at `env:NAME` or `file:PATH`, or `None` if it is missing or empty.
@@ -83,5 +92,20 @@ impl LiveSecret {
     /// Replaces the secret, for requests from now on.
     pub fn replace(&self, secret: Option<Secret>) {
         self.0.store(secret.map(Arc::new));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_secrets_are_found_in_any_case() {
+        for name in ["X-Api-Key", "Authorization", "sslpassword", "CLIENT_SECRET", "access_token"] {
+            assert!(names_a_secret(name), "{name}");
+        }
+        for name in ["x-account", "sort_key", "sslkey", "customer"] {
+            assert!(!names_a_secret(name), "{name}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::usage::UsageTracker;
 use crate::diagnostics::{Problem, did_you_mean};
 use crate::domain::facts::{FieldPath, LookupId};
 use crate::domain::private_address::is_private;
+use crate::domain::secret::names_a_secret;
 use crate::rules::CheckContext;
 use crate::rules::load::raw::{Entries, RawLookup, RawValue, Spanned};
 use crate::rules::model::history::{self, HistoryPolicy};
@@ -549,14 +550,6 @@ fn url_start(start: &str, is_whole: bool) -> Result<Url, Problem> {
     Url::parse(start).map_err(|error| {
         Problem::new(BAD_URL, format!("the URL is invalid: {error}")).help(example)
     })
-}
-
-/// Returns whether a header, a parameter or a field of this name holds a secret.
-fn names_a_secret(name: &str) -> bool {
-    const WORDS: [&str; 7] =
-        ["authorization", "api-key", "api_key", "apikey", "token", "secret", "password"];
-    let name = name.to_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
 }
 
 fn is_literal(template: &RequestTemplate) -> bool {

@@ -10,7 +10,7 @@ use url::Url;
 use super::RecordsKeys;
 use super::reader::{Choice, Entry, Section, SettingsReader, SettingsTable};
 use super::sources::{DEV_KEY, NoTarget, without_newline};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, names_a_secret};
 use crate::settings::layers::is_from_environment;
 use crate::settings::{NumberStorage, Purpose, RecordsLocation, RecordsSettings};
 
@@ -209,11 +209,10 @@ fn sqlite_path(path: &str) -> Result<&str, &'static str> {
     }
 }
 
-/// A password before the host, or in a parameter such as `password` or `sslpassword`.
+/// Returns whether a URL has a password before the host, or a secret in a parameter such as `sslpassword`.
 fn has_password(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| {
         let mut parameters = url.query_pairs();
-        url.password().is_some()
-            || parameters.any(|(name, _)| name.to_ascii_lowercase().ends_with("password"))
+        url.password().is_some() || parameters.any(|(name, _)| names_a_secret(&name))
     })
 }

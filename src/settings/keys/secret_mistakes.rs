@@ -2,6 +2,7 @@
 //! the secret.
 
 use crate::domain::phone_number::is_invisible;
+use crate::domain::secret::names_a_secret;
 
 /// Minimum length of a secret; a shorter one can be guessed.
 pub(crate) const SHORTEST_SECRET_BYTES: usize = 16;
@@ -235,19 +236,18 @@ fn is_assignment(text: &str) -> bool {
     let is_whole = |value: &str| value.len() >= SHORTEST_SECRET_BYTES;
     let by_equals = text.split_once('=').is_some_and(|(name, value)| {
         let name = name.trim_end();
-        (is_upper_case_name(name) || names_a_secret(name)) && is_whole(value)
+        (is_upper_case_name(name) || is_name_of_secret(name)) && is_whole(value)
     });
     let by_colon = text.split_once(':').is_some_and(|(name, value)| {
-        is_upper_case_name(name) && names_a_secret(name) && is_whole(value)
+        is_upper_case_name(name) && is_name_of_secret(name) && is_whole(value)
     });
     by_equals || by_colon
 }
 
 /// Returns whether a name is one of a variable with a secret, such as `retell_api_key`.
-fn names_a_secret(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    let is_name = lower.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-.".contains(&byte));
-    is_name && ["key", "token", "secret", "password"].iter().any(|end| lower.ends_with(end))
+fn is_name_of_secret(name: &str) -> bool {
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-.".contains(&byte));
+    is_name && (names_a_secret(name) || name.to_ascii_lowercase().ends_with("key"))
 }
 
 fn is_upper_case_name(name: &str) -> bool {
