@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use super::reporter::Reporter;
 use super::usage::UsageTracker;
-use crate::diagnostics::{Problem, did_you_mean};
+use crate::diagnostics::{Problem, Severity, did_you_mean};
 use crate::domain::facts::{FieldPath, LookupId};
 use crate::domain::private_address::is_private;
 use crate::domain::secret::names_a_secret;
@@ -91,10 +91,10 @@ impl LookupDefinitions {
             reporter.error(BAD_LOOKUP, &name.span, message);
             return;
         }
-        let backend = LookupChecker { raw, context, reporter }.backend();
+        let mut checker = LookupChecker { raw, context, reporter };
+        let backend = checker.backend();
         let is_sql = matches!(backend, Some(LookupBackend::Sql(_)));
         let most = if is_sql { MAX_CONCURRENT_SQL } else { MAX_CONCURRENT_HTTP };
-        let mut checker = LookupChecker { raw, context, reporter };
         let timeout = checker.integer("timeout_ms", &raw.timeout_ms, TIMEOUTS_MS, TIMEOUT_MS);
         let cache = checker.integer("cache_s", &raw.cache_s, 0..=86_400, CACHE_S);
         let negative = &raw.negative_cache_s;
@@ -340,41 +340,20 @@ impl LookupChecker<'_, '_> {
         url: &Spanned<String>,
         allow_private: bool,
     ) -> bool {
-        let start = template.literal_start();
-        let problem = match url_start(start, template.parts().len() == 1) {
-            Err(problem) => Some(problem),
-            Ok(parsed) => host_problem(&parsed, allow_private),
-        };
-        let literals = template.parts().iter().filter_map(|part| match part {
-            RequestPart::Text(text) => Some(&**text),
-            RequestPart::Value(..) | RequestPart::Secret(_) => None,
-        });
-        let literals: Vec<_> = literals.collect();
-        let has_fragment = literals.iter().any(|text| text.contains('#'));
-        let has_dots = literals.iter().any(|text| {
-            text.split('?').next().is_some_and(|path| path.split('/').any(|part| part == ".."))
-        });
-        let problem = problem.or_else(|| {
-            has_fragment.then(|| {
-                Problem::new(BAD_URL, "a fragment, `#…`, is never sent")
-                    .help("write %23 for a `#` in a value")
-            })
-        });
-        let problem = problem.or_else(|| {
-            has_dots.then(|| {
-                Problem::new(BAD_URL, "the path of the URL contains `..`")
-                    .help("write the path to which it leads")
-            })
-        });
-        let problem = problem.or_else(|| secret_parameter(template));
-        let is_valid = problem.is_none();
-        if let Some(Problem { code, message, help }) = problem {
-            let diagnostic = self.reporter.error(code, &url.span, message).maybe_help(help);
-            if code == INLINE_SECRET {
-                diagnostic.hide_line();
-            }
+        let text = with_placeholders(template);
+        let parameters = check_parameters(&text);
+        let has_secret = parameters.is_err();
+        let checked = url_start(template.literal_start(), template.parts().len() == 1)
+            .and_then(|start| check_host(&start, allow_private))
+            .and_then(|()| check_path(&text))
+            .and(parameters);
+        let Err(problem) = checked else { return true };
+        let hides_line = has_secret || problem.code == INLINE_SECRET;
+        let diagnostic = self.reporter.push(Severity::Error, &url.span, problem);
+        if hides_line {
+            diagnostic.hide_line();
         }
-        is_valid
+        false
     }
 
     /// Reports a secret that stands in the table itself: in a header or a field.
@@ -556,41 +535,63 @@ fn is_literal(template: &RequestTemplate) -> bool {
     template.parts().iter().all(|part| matches!(part, RequestPart::Text(text) if !text.is_empty()))
 }
 
-/// Returns the problem of a URL whose query contains a secret: `?api_key=abc`.
-fn secret_parameter(template: &RequestTemplate) -> Option<Problem> {
-    // Values and secrets of the service may be anything, but are not part of the table.
+/// Checks the user and the host of a URL.
+fn check_host(url: &Url, allow_private: bool) -> Result<(), Problem> {
+    if !url.username().is_empty() || url.password().is_some() {
+        let message = "the URL contains a user name or a password";
+        return Err(Problem::new(INLINE_SECRET, message)
+            .help("write headers = { authorization = \"Basic ${env.NAME}\" }"));
+    }
+    let is_inside = match url.host() {
+        Some(Host::Ipv4(address)) => is_private(address.into()),
+        Some(Host::Ipv6(address)) => is_private(address.into()),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    };
+    if is_inside && !allow_private {
+        let host = url.host_str().unwrap_or_default();
+        let message = format!("`{host}` is not on the internet");
+        let help = "set allow_private = true if the look-up may reach your own network";
+        return Err(Problem::new("private-address", message).help(help));
+    }
+    Ok(())
+}
+
+/// Returns the text of a URL. Values of the call and secrets of the service, which may be anything, are left open.
+fn with_placeholders(template: &RequestTemplate) -> String {
     let parts = template.parts().iter().map(|part| match part {
         RequestPart::Text(text) => &**text,
         RequestPart::Value(..) | RequestPart::Secret(_) => PLACEHOLDER,
     });
-    let url: String = parts.collect();
-    let (_, query) = url.split_once('?')?;
+    parts.collect()
+}
+
+/// Checks that a URL has no fragment, and that its path does not lead upwards.
+fn check_path(url: &str) -> Result<(), Problem> {
+    let path = url.split('?').next().unwrap_or_default();
+    if url.contains('#') {
+        return Err(Problem::new(BAD_URL, "a fragment, `#…`, is never sent")
+            .help("write %23 for a `#` in a value"));
+    }
+    if path.split('/').any(|part| part.replace(PLACEHOLDER, "") == "..") {
+        return Err(Problem::new(BAD_URL, "the path of the URL contains `..`")
+            .help("write the path to which it leads"));
+    }
+    Ok(())
+}
+
+/// Checks that the query of a URL contains no secret: `?api_key=abc`.
+fn check_parameters(url: &str) -> Result<(), Problem> {
+    let (_, query) = url.split_once('?').unwrap_or_default();
     let parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
     let mut secrets = parameters.filter(|(name, value)| {
         names_a_secret(name) && !value.is_empty() && !value.contains(PLACEHOLDER)
     });
-    let (name, _) = secrets.next()?;
-    let message = format!("the parameter `{name}` of the URL contains a secret");
-    Some(Problem::new(INLINE_SECRET, message).help(INSTEAD_OF_SECRET))
-}
-
-fn host_problem(url: &Url, allow_private: bool) -> Option<Problem> {
-    if !url.username().is_empty() || url.password().is_some() {
-        let message = "the URL contains a user name or a password";
-        return Some(
-            Problem::new(INLINE_SECRET, message)
-                .help("write headers = { authorization = \"Basic ${env.NAME}\" }"),
-        );
+    match secrets.next() {
+        Some((name, _)) => {
+            let message = format!("the parameter `{name}` of the URL contains a secret");
+            Err(Problem::new(INLINE_SECRET, message).help(INSTEAD_OF_SECRET))
+        }
+        None => Ok(()),
     }
-    let is_inside = match url.host()? {
-        Host::Ipv4(address) => is_private(address.into()),
-        Host::Ipv6(address) => is_private(address.into()),
-        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
-    };
-    (is_inside && !allow_private).then(|| {
-        let host = url.host_str().unwrap_or_default();
-        let message = format!("`{host}` is not on the internet");
-        let help = "set allow_private = true if the look-up may reach your own network";
-        Problem::new("private-address", message).help(help)
-    })
 }
