@@ -132,3 +132,72 @@ pub(super) fn check(
         missing_copies,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CheckContext;
+    use crate::rules::parse;
+
+    #[track_caller]
+    fn check(table: &str, code: &str, is_reported: bool) {
+        let table = format!("{table}\nagent = \"agent_1\"\n");
+        let loaded = parse("rules.toml", table, &CheckContext::default());
+        let mut found = loaded.report.diagnostics().iter();
+        assert_eq!(found.any(|found| found.code == code), is_reported, "{}", loaded.report);
+    }
+
+    #[test]
+    fn spaces_behind_a_negation_change_nothing() {
+        let closed = "[dates.closed]\nzone = \"Europe/Berlin\"\ndays = [\"2030-12-24\"]\n";
+        let rule = "[[rule]]\nname = \"everyone\"\n";
+        check(&format!("{closed}{rule}dates = \"! closed\""), "no-zone", false);
+        check(&format!("{rule}forwarded_from = \"! withheld\""), "bad-pattern", true);
+    }
+
+    #[test]
+    fn an_invalid_date_does_not_make_hours_never_open() {
+        let hours = "[hours.office]\nopen = { \"2030-13-24\" = \"09:00-12:00\" }\n";
+        let rule = "[[rule]]\nname = \"everyone\"\nhours = \"office\"";
+        check(&format!("zone = \"UTC\"\n{hours}{rule}"), "bad-time", false);
+    }
+
+    #[test]
+    fn braces_around_every_value_of_a_call_are_found() {
+        for name in ["from", "forwarded_from", "number_id"] {
+            let rule =
+                format!("[[rule]]\nname = \"all\"\nvariables = {{ a = \"{{{{{name}}}}}\" }}");
+            check(&rule, "double-braces", true);
+        }
+    }
+
+    #[test]
+    fn only_the_path_of_a_url_has_no_dots() {
+        for (url, is_reported) in [
+            ("https://crm.example.com/find?number=${from}&back=/../x", false),
+            ("https://crm.example.com/${from}/../x", true),
+        ] {
+            let lookup = format!("[lookup.crm]\nurl = \"{url}\"\n");
+            check(&format!("{lookup}[[rule]]\nname = \"all\""), "bad-url", is_reported);
+        }
+    }
+
+    #[test]
+    fn a_line_with_a_secret_is_not_shown_for_another_mistake() {
+        let lookup = "[lookup.crm]\nurl = \"http://127.0.0.1/?token=abc\"\n";
+        let loaded = parse("rules.toml", lookup.to_owned(), &CheckContext::default());
+        let mut found = loaded.report.diagnostics().iter();
+        let found = found.find(|found| found.code == "private-address").unwrap();
+        assert!(found.hide_line);
+    }
+
+    #[test]
+    fn a_table_with_unparsed_parts_is_never_used() {
+        let mut table = "[[rule]]\nname = \"all\"\nagent = \"agent_1\"\n".to_owned();
+        for number in 0..5_000 {
+            table += &format!("[[test]]\nname = \"{number}\"\nexpect = {{ rule = \"gone\" }}\n");
+        }
+        table += "[[test]]\nname = \n";
+        let loaded = parse("rules.toml", table, &CheckContext::default());
+        assert!(loaded.table.is_none() && loaded.report.error_count() > 0);
+    }
+}

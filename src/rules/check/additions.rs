@@ -149,15 +149,14 @@ impl RuleChecker<'_, '_> {
 
     /// Warns of `{{from}}`, the platforms' syntax for a variable, where `${from}` may be intended.
     fn warn_double_braces(&mut self, text: &str, span: &Range<usize>, numbers: RuleNumbers<'_>) {
-        let names = CALL_VALUES;
-        for inside in text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
-            let placeholder = inside.0;
+        for (placeholder, _) in text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
             let name = placeholder.trim().to_lowercase();
             let name = name.trim_end_matches("_number").to_owned();
             let columns =
                 RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers).names();
-            let is_known =
-                names.contains(&&*name) || name.starts_with("sip.") || name.starts_with("attr.");
+            let is_known = CALL_VALUES.contains(&&*name)
+                || name.starts_with("sip.")
+                || name.starts_with("attr.");
             if is_known || columns.contains(&name) {
                 let message = format!("{{{{{placeholder}}}}} is passed to the platform unchanged");
                 self.reporter
@@ -303,7 +302,8 @@ impl RuleChecker<'_, '_> {
 }
 
 /// Values of a call that have one name.
-const CALL_VALUES: [&str; 6] = ["from", "to", "channel", "source", "rule", "number_id"];
+const CALL_VALUES: [&str; 7] =
+    ["from", "to", "forwarded_from", "channel", "source", "rule", "number_id"];
 
 /// Returns whether a text contains a placeholder of another program, and not as a part of `${…}`, `{{…}}` or a
 /// longer name.

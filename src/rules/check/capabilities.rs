@@ -34,7 +34,7 @@ impl Reached<'_> {
         self.dialect.capabilities()
     }
 
-    /// Returns `source `main` (retell)`, without the noun.
+    /// Returns the name with the platform: `` `main` (retell) ``.
     fn name(&self) -> String {
         let platform = self.dialect.platform();
         match self.source {
@@ -64,13 +64,8 @@ impl RuleChecker<'_, '_> {
         let unsent = self.reporter.sent_facts().unsent_conditions(raw, &dialects);
         warn_unsent(&describe_rule(&rule.name), &unsent, &reached, self.reporter);
         if let Some(changed) = &raw.agent_override {
-            let mut platforms = Vec::new();
-            for one in &reached {
-                let platform = one.dialect.platform();
-                if !platforms.contains(&platform) {
-                    platforms.push(platform);
-                    session_override(changed, one.dialect, self.reporter);
-                }
+            for one in first_of_each_platform(&reached) {
+                session_override(changed, one.dialect, self.reporter);
             }
         }
         if raw.unsupported.is_some() {
@@ -251,18 +246,31 @@ fn outcome_problem(rule: &Rule, reached: &[Reached<'_>]) -> Option<(String, Stri
     Some((message, help))
 }
 
+/// Returns the first source of each platform.
+fn first_of_each_platform<'r, 'c: 'r>(
+    reached: impl IntoIterator<Item = &'r Reached<'c>>,
+) -> Vec<&'r Reached<'c>> {
+    let mut first: Vec<&Reached<'_>> = Vec::new();
+    for one in reached {
+        if first.iter().all(|known| known.dialect.platform() != one.dialect.platform()) {
+            first.push(one);
+        }
+    }
+    first
+}
+
 /// Returns `"!retell"`, or a list, for `platform`.
 fn without(beyond: &[&Reached<'_>]) -> String {
-    let mut platforms: Vec<_> =
-        beyond.iter().map(|one| format!("\"!{}\"", one.dialect.platform())).collect();
-    platforms.dedup();
+    let platforms = first_of_each_platform(beyond.iter().copied()).into_iter();
+    let platforms: Vec<_> =
+        platforms.map(|one| format!("\"!{}\"", one.dialect.platform())).collect();
     match platforms.as_slice() {
         [one] => one.clone(),
         several => format!("[{}]", several.join(", ")),
     }
 }
 
-/// Returns `source `main` (retell)`, or `sources … and …`.
+/// Returns ``source `main` (retell)``, or `sources … and …`.
 fn sources(reached: &[&Reached<'_>]) -> String {
     let noun = match (reached.first().and_then(|one| one.source), reached.len()) {
         (Some(_), 1) => "source",
@@ -492,4 +500,22 @@ fn variable_problems(
         }
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Dialects;
+
+    #[test]
+    fn help_names_each_platform_once() {
+        let dialects = Dialects::default();
+        let reached = ["retell", "vapi", "retell"].map(|platform| Reached {
+            source: Some("a source"),
+            dialect: &**dialects.by_name(platform).unwrap(),
+            has_stand_in: false,
+            stand_in: None,
+        });
+        assert_eq!(without(&reached.each_ref()), "[\"!retell\", \"!vapi\"]");
+    }
 }

@@ -62,7 +62,7 @@ impl RuleChecker<'_, '_> {
 
     /// Checks the numbers from which a call was forwarded. A call without such a number matches no pattern.
     pub(super) fn forwarded_from(&mut self, raw: &[Spanned<String>]) -> NumberMatcher {
-        for text in raw.iter().filter(|text| text.value.trim_start_matches('!') == "withheld") {
+        for text in raw.iter().filter(|text| strip_negation(&text.value).1 == "withheld") {
             let message = "`forwarded_from` is never `withheld`".to_owned();
             self.reporter
                 .error("bad-pattern", &text.span, message)
@@ -115,8 +115,8 @@ impl RuleChecker<'_, '_> {
             // The rule sets it, since templates refer to it.
             forwarded_from: NumberMatcher::default(),
         };
-        let has_zone = |name: &&Spanned<String>| {
-            let name = name.value.trim_start_matches('!');
+        let has_zone = |text: &&Spanned<String>| {
+            let (_, name) = strip_negation(&text.value);
             let mut all = self.definitions.dates.iter();
             all.any(|dates| *dates.name == *name && dates.zone.is_some())
         };
@@ -253,6 +253,14 @@ impl RuleChecker<'_, '_> {
     }
 }
 
+/// Returns whether a text begins with `!`, and the rest without the spaces around it.
+fn strip_negation(text: &str) -> (bool, &str) {
+    match text.trim().strip_prefix('!') {
+        Some(rest) => (true, rest.trim()),
+        None => (false, text.trim()),
+    }
+}
+
 /// Strips the `!` of each text, and parses the rest.
 fn selector<T>(
     raw: &[Spanned<String>],
@@ -260,10 +268,8 @@ fn selector<T>(
 ) -> Selector<T> {
     let mut selector = Selector::default();
     for text in raw {
-        let (values, value) = match text.value.trim().strip_prefix('!') {
-            Some(rest) => (&mut selector.none_of, rest.trim()),
-            None => (&mut selector.any_of, text.value.trim()),
-        };
+        let (negated, value) = strip_negation(&text.value);
+        let values = if negated { &mut selector.none_of } else { &mut selector.any_of };
         values.extend(parse(&Spanned { value: value.to_owned(), span: text.span.clone() }));
     }
     selector

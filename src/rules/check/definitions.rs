@@ -1,4 +1,4 @@
-//! Definitions that rules refer to, except lists: the zone, agents, dates and hours.
+//! Definitions that rules refer to, except lists: the zone, the country, agents, dates, hours and look-ups.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ impl Definitions {
 
     fn set_country(&mut self, raw: &Spanned<String>, reporter: &mut Reporter<'_>) {
         let country = values::country(raw, reporter);
-        if self.country.is_some() && country != self.country {
+        if self.country.zip(country).is_some_and(|(first, other)| first != other) {
             let message = "another country is already set in another file".to_owned();
             reporter
                 .error("duplicate-name", &raw.span, message)
@@ -162,7 +162,7 @@ impl Definitions {
         }
         // A date with a year takes precedence over one without.
         open.sort_by_key(|(day, _): &(DaySpec, _)| !day.has_a_year());
-        if raw.week.is_empty() && open.is_empty() {
+        if raw.week.is_empty() && raw.open.is_empty() {
             let message = format!("hours `{}` are never open", name.value);
             reporter
                 .error("bad-time", &name.span, message)
