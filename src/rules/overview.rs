@@ -13,8 +13,6 @@ mod splits;
 mod uses;
 mod words;
 
-use std::collections::HashMap;
-
 use super::{RuleSet, TablePlaces};
 
 pub use super::places::{Place, SourceText, TextPiece};
@@ -174,9 +172,6 @@ impl NameSearch {
         starts.any(|part| part.eq_ignore_ascii_case(wanted))
     }
 }
-
-/// Positions of the items of a page, by the index of each.
-type Slots = HashMap<usize, usize>;
 
 #[cfg(test)]
 mod tests {

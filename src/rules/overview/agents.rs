@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::words::percent;
-use super::{Overview, Page, PageRequest, Place, Slots, page};
+use super::{Overview, Page, PageRequest, Place, page};
 use crate::domain::call::Version;
 use crate::rules::model::lists::{ColumnId, ListId};
 use crate::rules::places::DefinitionKind;
@@ -67,7 +67,8 @@ const MAX_USES: usize = 50;
 /// Uses of the agents of a page.
 struct Uses<'o, 't> {
     overview: &'o Overview<'t>,
-    slots: Slots,
+    /// Position of each agent in the page, by its index in the table.
+    slots: HashMap<usize, usize>,
     found: Vec<(Vec<AgentUse>, usize)>,
     /// Columns that name agents.
     columns: Vec<(ListId, ColumnId)>,
@@ -150,9 +151,8 @@ impl Uses<'_, '_> {
         for rule in &self.overview.table.rules {
             match &rule.action {
                 Action::Agent(agent) => {
-                    self.add(agent, || AgentUse::Rule(rule.name.to_string()), {
-                        || AgentUse::DefaultOfRule(rule.name.to_string())
-                    })
+                    let named = || AgentUse::Rule(rule.name.to_string());
+                    self.add(agent, named, || AgentUse::DefaultOfRule(rule.name.to_string()));
                 }
                 Action::Split(split) => {
                     self.add_arms(split, |share| AgentUse::ArmOfRule(rule.name.to_string(), share))

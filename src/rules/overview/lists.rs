@@ -1,5 +1,6 @@
 //! Lists of numbers, and the search for a party in them.
 
+use super::words::url_start;
 use super::{Overview, Page, PageRequest, Place, RulesUsing, page};
 use crate::domain::party::{NumberFormat, Party};
 use crate::rules::model::lists::{Item, ListId, RowId};
@@ -143,13 +144,10 @@ impl Overview<'_> {
     }
 }
 
-/// Returns where a live list is fetched from: what is written before the first placeholder, without a query.
+/// Returns where a live list is fetched from.
 fn live_origin(list: &LiveList) -> ListOrigin {
     match &list.backend {
-        LookupBackend::Http(http) => {
-            let start = http.url.literal_start();
-            ListOrigin::Url(start.split(['?', '#']).next().unwrap_or_default().to_owned())
-        }
+        LookupBackend::Http(http) => ListOrigin::Url(url_start(&http.url).to_owned()),
         LookupBackend::Sql(sql) => ListOrigin::Database(sql.database.to_string()),
     }
 }

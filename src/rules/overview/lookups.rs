@@ -1,5 +1,6 @@
 //! Look-ups, and the rules that need them.
 
+use super::words::url_start;
 use super::{Overview, Page, PageRequest, Place, RulesUsing, page};
 use crate::domain::facts::LookupId;
 use crate::rules::LookupBackend;
@@ -32,9 +33,7 @@ impl Overview<'_> {
             |(index, lookup)| {
                 let target = match &lookup.backend {
                     LookupBackend::Http(http) => {
-                        let start = http.url.literal_start();
-                        let start = start.split(['?', '#']).next().unwrap_or_default();
-                        format!("{} {start}", http.method.as_str())
+                        format!("{} {}", http.method.as_str(), url_start(&http.url))
                     }
                     LookupBackend::Sql(sql) => format!("database of {}", sql.database),
                 };

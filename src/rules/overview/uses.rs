@@ -46,7 +46,7 @@ impl Overview<'_> {
         self.rules_by(self.table.dates.len(), |rule| conditions_of(rule, dates))
     }
 
-    /// Returns the rules that take each of the named splits from its name.
+    /// Returns the rules that use each of the named splits with its own key.
     pub(super) fn rules_by_split(&self) -> Vec<RulesUsing> {
         let splits = &self.table.splits;
         let named = |rule: &Rule| match &rule.action {
@@ -61,7 +61,7 @@ impl Overview<'_> {
             | Action::Keep
             | Action::Continue => Vec::new(),
         };
-        if splits.is_empty() { Vec::new() } else { self.rules_by(splits.len(), named) }
+        self.rules_by(splits.len(), named)
     }
 
     pub(super) fn rules_by(

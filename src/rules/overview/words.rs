@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use super::Overview;
 use crate::rules::model::lists::Cell;
+use crate::rules::model::request_template::RequestTemplate;
 use crate::rules::{AgentRef, NumberMatcher, Selector, Template};
 
 /// Maximum number of entries of a condition that are shown.
@@ -48,6 +49,11 @@ fn entries_words<T: Display>(any_of: &[T], none_of: &[T]) -> String {
     let more = (any_of.len() + none_of.len()).saturating_sub(MAX_ENTRIES);
     let more = (more > 0).then(|| format!("and {more} more"));
     all.take(MAX_ENTRIES).chain(more).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns what is written before the first placeholder of a URL, without a query.
+pub(super) fn url_start(url: &RequestTemplate) -> &str {
+    url.literal_start().split(['?', '#']).next().unwrap_or_default()
 }
 
 /// Returns hundredths of a percent as `12.5 %`.
