@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{ChunkKind, HeaderKind, header, headers};
+use super::{BYTE_ORDER_MARK, ChunkKind, HeaderKind, header, headers};
 
 /// Returns the ranges of a file that contain the rule whose name is at `offset`: from the comment above its
 /// `[[rule]]` to its last value. Tables of the rule that stand apart are ranges of their own. Returns
@@ -38,13 +38,13 @@ pub(crate) fn rule_pieces(text: &str, offset: usize) -> Option<Vec<Range<usize>>
 /// Returns the start of the line with the header of the rule. The name comes before any table of the rule,
 /// so no other header can be between them.
 fn rule_start(text: &str, offset: usize) -> Option<usize> {
-    let mut end = line_end(text, offset);
-    while end > 0 {
-        let start = text[..end - 1].rfind('\n').map_or(0, |newline| newline + 1);
-        match header(&text[start..]) {
+    let mut start = line_end(text, offset);
+    for line in text[..start].split_inclusive('\n').rev() {
+        start -= line.len();
+        match header(text[start..].trim_start_matches(BYTE_ORDER_MARK)) {
             Some(HeaderKind::Item(ChunkKind::Rules)) => return Some(start),
             Some(HeaderKind::Item(_) | HeaderKind::Inside(_) | HeaderKind::Other) => return None,
-            None => end = start,
+            None => {}
         }
     }
     None
@@ -104,6 +104,18 @@ mod tests {
         let first = "# VIPs\n# first\n[[rule]] # one\nname = \"a\"\nkeep = true\n";
         check(text, "a", Some(&[first]));
         check(text, "b", Some(&["# the others\n[[rule]]\nname = \"b\"\nagent = \"x\"\n"]));
+    }
+
+    #[test]
+    fn a_rule_can_end_in_a_comment_without_a_line_break() {
+        let text = "[[rule]]\nkeep = true\nname = \"a\" # caf\u{e9}";
+        check(text, "a", Some(&[text]));
+    }
+
+    #[test]
+    fn a_rule_can_follow_a_byte_order_mark() {
+        let text = "\u{feff}[[rule]]\nname = \"a\"\nkeep = true\n";
+        check(text, "a", Some(&[text]));
     }
 
     #[test]
