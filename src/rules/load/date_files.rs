@@ -29,7 +29,6 @@ fn read_csv(text: &str) -> FileDays {
     let mut builder = ReaderBuilder::new();
     builder.has_headers(false).flexible(true).delimiter(separator).comment(Some(b'#'));
     let mut reader = builder.from_reader(text.as_bytes());
-    let lines: Vec<&str> = text.lines().collect();
     let mut is_first = true;
     for record in reader.records().map_while(Result::ok) {
         let cell = |column: usize| record.get(column).unwrap_or_default().trim();
@@ -39,7 +38,7 @@ fn read_csv(text: &str) -> FileDays {
         let is_header = is_first && has_no_digit && DaySpec::parse(cell(0)).is_err();
         is_first &= is_sep || is_blank;
         if !is_sep && !is_blank && !is_header {
-            read_row(&record, &lines, &mut found);
+            read_row(&record, text, &mut found);
         }
     }
     found
@@ -61,11 +60,10 @@ fn lines_separator(text: &str) -> u8 {
     lines.filter_map(of_line).next().unwrap_or(b',')
 }
 
-fn read_row(record: &StringRecord, lines: &[&str], found: &mut FileDays) {
+fn read_row(record: &StringRecord, text: &str, found: &mut FileDays) {
     let cell = |column: usize| record.get(column).unwrap_or_default().trim();
     let (first, second) = (cell(0), cell(1));
-    let line = record.position().map_or(0, |position| position.line() as usize);
-    let shown = lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+    let (line, shown) = line_of(record, text);
     let at = |part: &str, problem: Problem| LineProblem::at(line, shown, part, problem);
     let is_range =
         (looks_like_a_date(second) || is_date_with_year(second)) && !first.contains("..");
@@ -85,6 +83,23 @@ fn read_row(record: &StringRecord, lines: &[&str], found: &mut FileDays) {
             found.errors.push(at(part, problem));
         }
     }
+}
+
+/// Returns the first line of a row, with its number. Reading has begun before the comments and empty lines above
+/// the row, and after a carriage return before the line feed.
+fn line_of<'t>(record: &StringRecord, text: &'t str) -> (usize, &'t str) {
+    let (mut number, offset) = record
+        .position()
+        .map_or((1, 0), |position| (position.line() as usize, position.byte() as usize));
+    for line in text.get(offset..).unwrap_or_default().split_inclusive('\n') {
+        // A carriage return alone ends a row, too.
+        let line = line.split(['\r', '\n']).next().unwrap_or_default();
+        if !line.is_empty() && !line.starts_with('#') {
+            return (number, line);
+        }
+        number += 1;
+    }
+    (number, "")
 }
 
 /// Reads the ends of a range in two columns. A problem has the part at fault.
@@ -196,6 +211,21 @@ mod tests {
             (6, "soon", forms),
         ];
         assert_eq!(errors, expected);
+    }
+
+    #[test]
+    fn a_problem_has_the_line_of_its_row() {
+        let lines = ["day,name", "# closed", "", "2026-12-24,x", "soon,y", "late,z"];
+        for line_break in ["\n", "\r\n"] {
+            let found = read(&lines.join(line_break));
+            let errors = found.errors.iter().map(|error| (error.line, error.text.as_str()));
+            assert_eq!(errors.collect::<Vec<_>>(), [(5, "soon,y"), (6, "late,z")]);
+            let commented = read(&["day", "", "# closed", "soon"].join(line_break));
+            assert_eq!((commented.errors[0].line, &*commented.errors[0].text), (4, "soon"));
+        }
+        let found = read("day\rsoon\rlate\r");
+        let texts = found.errors.iter().map(|error| error.text.as_str());
+        assert_eq!(texts.collect::<Vec<_>>(), ["soon", "late"]);
     }
 
     #[test]
