@@ -190,10 +190,10 @@ impl ListRows {
         builder.delimiter(separator as u8);
         let mut reader = builder.from_reader(HashingReader::new(file));
         let mut header = ByteRecord::new();
-        reader.read_byte_record(&mut header)?;
+        reader.read_byte_record(&mut header).map_err(header_error)?;
         if is_declared {
-            // The line `sep=;`, which spreadsheets read and write.
-            reader.read_byte_record(&mut header)?;
+            // The line before is `sep=;`, which spreadsheets read and write.
+            reader.read_byte_record(&mut header).map_err(header_error)?;
         }
         let columns = header.iter().map(|name| column_name(&String::from_utf8_lossy(name)));
         let (columns, separator) = (columns.collect(), Some(separator));
@@ -252,13 +252,15 @@ impl ListRows {
     /// Returns the first row at or after this offset as text, cut to 500 bytes, and the number of
     /// lines without a row before it.
     pub(crate) fn line_at(&mut self, offset: u64) -> io::Result<(usize, String)> {
-        const MAX_BYTES: u64 = 500;
+        const MAX_BYTES: usize = 500;
         let is_csv = self.separator.is_some();
         let file = &mut self.reader.get_mut().file;
         file.seek(SeekFrom::Start(offset))?;
-        let lines = BufReader::new(file).take(MAX_BYTES).split(b'\n');
+        let lines = BufReader::new(file).take(MAX_ROW_BYTES as u64).split(b'\n');
         for (skipped, line) in lines.enumerate() {
-            let line = String::from_utf8_lossy(&line?).trim_end().to_owned();
+            let mut line = line?;
+            line.truncate(MAX_BYTES);
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
             if !line.is_empty() && (is_csv || !line.starts_with('#')) {
                 return Ok((skipped, line));
             }
@@ -302,10 +304,8 @@ pub(crate) fn separator(file: &mut dyn Readable) -> io::Result<Separator> {
     }
     let outside_of_quotes = line.split(|byte| *byte == b'"').step_by(2);
     let unquoted: Vec<u8> = outside_of_quotes.flatten().copied().collect();
-    let others =
-        [b',', b';', b'\t', b'|'].into_iter().find(|separator| unquoted.contains(separator));
-    let separator = others.map_or(',', char::from);
-    Ok(Separator { separator, is_declared: false })
+    let found = [b',', b';', b'\t', b'|'].into_iter().find(|byte| unquoted.contains(byte));
+    Ok(Separator { separator: found.map_or(',', char::from), is_declared: false })
 }
 
 /// Returns the error of the file, which the csv crate wraps into one of its own.
@@ -314,6 +314,16 @@ fn io_error(error: csv::Error) -> io::Error {
         return io::Error::new(inner.kind(), inner.to_string());
     }
     error.into()
+}
+
+/// Returns the error of reading the header. A quote that is not closed would take the rest of the file for it.
+fn header_error(error: csv::Error) -> io::Error {
+    let error = io_error(error);
+    if !is_long_row(&error) {
+        return error;
+    }
+    let message = "its first row has more than 1 MB; close the quote that opens in it";
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 /// Returns whether reading ended at a row that is too long.
@@ -345,11 +355,11 @@ fn refuse_other_formats(file: &mut dyn Readable) -> io::Result<()> {
         "it is a spreadsheet; export the sheet as CSV in UTF-8"
     } else if first.to_ascii_uppercase().starts_with(b"BEGIN:VCARD") {
         "it consists of vCards; export the contacts as CSV"
-    } else if first.trim_ascii_start().starts_with(b"<") {
+    } else if first.starts_with(b"<") {
         "it is a web page or XML; export the list as CSV"
     } else if first.starts_with(b"{\\rtf") || first.starts_with(b"%PDF") {
         "it is a document; export the list as CSV"
-    } else if first.trim_ascii_start().starts_with(b"{") || is_json_list(first) {
+    } else if first.starts_with(b"{") || is_json_list(first) {
         "it is JSON; export the list as CSV"
     } else if first.starts_with(b"\x1f\x8b") {
         "it is compressed; unpack it"
@@ -361,7 +371,7 @@ fn refuse_other_formats(file: &mut dyn Readable) -> io::Result<()> {
 
 /// Returns whether a file begins with a list of JSON, which holds texts, numbers, lists or objects.
 fn is_json_list(first: &[u8]) -> bool {
-    let inside = first.trim_ascii_start().strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    let inside = first.strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
     inside.is_some_and(|inside| matches!(inside.first(), Some(b'"' | b'{' | b'[' | b'0'..=b'9')))
 }
 
@@ -395,5 +405,27 @@ fn read_utf_16(file: &mut dyn Readable, bytes: u64) -> io::Result<Option<String>
     match decode_text(content) {
         Some(text) => Ok(Some(text)),
         None => refuse("it is UTF-16 with errors; save it as CSV in UTF-8"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_whose_quote_is_not_closed_is_named() {
+        let text = format!("phone,\"name\n{}", "+12137771234,x\n".repeat(MAX_ROW_BYTES / 10));
+        let error = ListRows::of_csv(text).err().expect("the header is too long");
+        assert!(is_other_format(&error));
+        assert!(error.to_string().contains("close the quote"), "{error}");
+    }
+
+    #[test]
+    fn a_row_below_long_comments_is_found() {
+        let long = "x".repeat(600);
+        let text = format!("# comment\n{}{long}\n", "# and another one\n".repeat(99));
+        let bytes = text.len() as u64;
+        let mut rows = ListRows::read(Box::new(Cursor::new(text)), bytes, false).unwrap();
+        assert_eq!(rows.line_at(0).unwrap(), (100, long[..500].to_owned()));
     }
 }
