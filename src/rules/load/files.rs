@@ -1,7 +1,7 @@
-//! Reads the files of a rule table. With `list_rows`, the only module below `rules` that touches the
-//! disk. Keeps a stamp of each file, so that changes are detected.
+//! Reads the files of a rule table. With `list_rows` and `copy_info`, the only module below `rules` that
+//! touches the disk. Keeps a stamp of each file, so that changes are detected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Cursor, Read, Seek};
@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::encoding::{decode_text, is_utf_16};
 use crate::diagnostics::{Location, Report, SourceFile};
-use crate::regular_file;
-use crate::regular_file::SizeLimit;
+use crate::regular_file::{self, SizeLimit};
 
 /// End of the names of copies of lists that live elsewhere.
 pub(crate) const COPY_EXTENSION: &str = ".live.csv";
@@ -43,7 +42,7 @@ enum FileState {
 }
 
 impl FileStamp {
-    /// Returns bytes that differ if the state differs.
+    /// Returns the state of a file as bytes; none for a folder and for a file that is missing.
     pub(crate) fn state_bytes(&self) -> Vec<u8> {
         match &self.state {
             FileState::File(state) => state.iter().flat_map(|part| part.to_be_bytes()).collect(),
@@ -69,9 +68,9 @@ impl FileStamp {
 
     /// Returns the current stamps of the same paths, and of the files that have come to their folders.
     pub fn all_current(stamps: &[FileStamp]) -> Vec<FileStamp> {
-        let mut current: Vec<FileStamp> = Vec::new();
+        let (mut current, mut known) = (Vec::new(), HashSet::new());
         let mut add = |stamp: FileStamp| {
-            if !current.iter().any(|known| known.path == stamp.path) {
+            if known.insert(stamp.path.clone()) {
                 current.push(stamp);
             }
         };
@@ -248,23 +247,16 @@ impl<T: Read + Seek> Readable for T {}
 #[derive(Debug)]
 pub(crate) struct TableFiles {
     pub(crate) stamps: Vec<FileStamp>,
-    /// Texts of the files that were read, except for those in `not_held`.
+    /// Texts of the files that were read, except for those in `not_held`; or the snapshot that is read.
     held: Snapshot,
     /// Files whose texts are not held, by path.
     not_held: BTreeMap<PathBuf, NotHeldFile>,
     /// Paths of the files of dates.
     dates: BTreeSet<PathBuf>,
-    /// Snapshot to read from, in place of the disk.
-    source: Option<Snapshot>,
+    /// Reads from `held`, in place of the disk.
+    is_in_snapshot: bool,
     /// Files to read in another version than the one on disk.
     replaced: Replacements,
-}
-
-impl TableFiles {
-    /// Returns whether a file is read in another version than the one on disk.
-    pub(crate) fn is_replaced(&self, path: &Path) -> bool {
-        self.source.is_some() || self.replaced.contains(path)
-    }
 }
 
 /// Files of a folder to read in another version than the one on disk, or to leave out.
@@ -334,19 +326,19 @@ impl TableFiles {
             held: Snapshot::default(),
             not_held: BTreeMap::new(),
             dates: BTreeSet::new(),
-            source: None,
+            is_in_snapshot: false,
             replaced,
         }
     }
 
     /// Reads from a snapshot, without touching the disk.
     pub(crate) fn in_snapshot(snapshot: &Snapshot) -> TableFiles {
-        // What is read again is kept again, for the next snapshot.
-        TableFiles {
-            held: snapshot.clone(),
-            source: Some(snapshot.clone()),
-            ..TableFiles::on_disk()
-        }
+        TableFiles { held: snapshot.clone(), is_in_snapshot: true, ..TableFiles::on_disk() }
+    }
+
+    /// Returns whether a file is read in another version than the one on disk.
+    pub(crate) fn is_replaced(&self, path: &Path) -> bool {
+        self.is_in_snapshot || self.replaced.contains(path)
     }
 
     /// Returns what was read: the stamps of the files, their texts, and the paths of the files of dates. The texts
@@ -401,18 +393,17 @@ impl TableFiles {
 
     /// Returns the texts of the TOML files in the snapshot that is read.
     pub(crate) fn snapshot_texts(&self) -> Vec<Arc<SourceFile>> {
-        let Some(Snapshot { rules, files, .. }) = &self.source else { return Vec::new() };
         let file = |path: &PathBuf| {
-            let text = files.get(path).cloned().unwrap_or_default();
-            Arc::new(SourceFile::new(&path.display().to_string(), text))
+            let text = self.held.text(path).unwrap_or_default();
+            Arc::new(SourceFile::new(&path.display().to_string(), text.to_owned()))
         };
-        rules.iter().map(file).collect()
+        self.held.rules.iter().map(file).collect()
     }
 
     /// Opens a list's file, and returns its length.
     pub(crate) fn open(&mut self, path: &Path) -> io::Result<(Box<dyn Readable>, u64)> {
-        if let Some(source) = &self.source {
-            let text = source.list_text(path).map(str::to_owned).ok_or_else(|| {
+        if self.is_in_snapshot {
+            let text = self.held.list_text(path).map(str::to_owned).ok_or_else(|| {
                 io::Error::new(io::ErrorKind::NotFound, "the snapshot does not contain it")
             })?;
             let bytes = text.len() as u64;

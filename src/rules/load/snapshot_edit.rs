@@ -2,8 +2,7 @@
 //! it is: line numbers stay, and the files can still be read.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 use toml::de::DeTable;
