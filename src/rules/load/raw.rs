@@ -287,9 +287,9 @@ toml_table! {
         /// Days that must include the day of the call: the name of a `[dates]` table,
         /// `"${LIST.column}"` with such names, or a list. A leading `!` excludes.
         dates: Strings,
-        /// Conditions on list columns, SIP headers, further facts that a platform sends (`attr.NAME`), look-ups and the
-        /// caller's history: a value, a list of values of which any may
-        /// match, or a comparison. An unknown value never matches.
+        /// Conditions on list columns, SIP headers, further facts that a platform sends (`attr.NAME`),
+        /// look-ups and the caller's history: a value, a list of values of which any may match, or a
+        /// comparison. An unknown value never matches.
         ///
         /// `where = { "stores.city" = ["Berlin", "Bonn"], "customers.visits" = ">= 6" }`
         where_clauses as "where": WhereTable,
@@ -534,6 +534,7 @@ pub(crate) enum RawValue {
 }
 
 impl TomlTable for RawScope {}
+
 impl RawList {
     /// Returns whether a row with an error refuses the whole answer.
     pub(crate) fn is_strict(&self) -> bool {
@@ -585,19 +586,20 @@ impl RawLookup {
     /// Returns the keys that are set and say nothing about records, with their places. `check` reports `url`
     /// and `database`.
     fn keys_without_meaning_for_history(&self) -> Vec<(&'static str, Range<usize>)> {
-        let text = |key: &Option<Spanned<String>>| key.as_ref().map(|key| key.span.clone());
-        let number = |key: &Option<Spanned<i64>>| key.as_ref().map(|key| key.span.clone());
+        fn span<T>(key: &Option<Spanned<T>>) -> Option<Range<usize>> {
+            key.as_ref().map(|key| key.span.clone())
+        }
         let entry = |entries: &Entries| entries.first().map(|(name, _)| name.span.clone());
         let keys = [
-            ("method", text(&self.method)),
+            ("method", span(&self.method)),
             ("headers", entry(&self.headers)),
             ("body", self.body.as_ref().and_then(entry)),
-            ("result", text(&self.result)),
-            ("allow_private", self.allow_private.as_ref().map(|key| key.span.clone())),
-            ("query", text(&self.query)),
-            ("cache_s", number(&self.cache_s)),
-            ("negative_cache_s", number(&self.negative_cache_s)),
-            ("max_bytes", number(&self.max_bytes)),
+            ("result", span(&self.result)),
+            ("allow_private", span(&self.allow_private)),
+            ("query", span(&self.query)),
+            ("cache_s", span(&self.cache_s)),
+            ("negative_cache_s", span(&self.negative_cache_s)),
+            ("max_bytes", span(&self.max_bytes)),
         ];
         keys.into_iter().filter_map(|(key, span)| Some((key, span?))).collect()
     }

@@ -430,6 +430,7 @@ impl<'e, 'r> Entry<'e, 'r> {
                 "lists" => "numbers = [\"+12137771234\"]",
                 "dates" => "days = [\"01-01\"]",
                 "splits" => "arms = [{ agent = \"front-desk\", percent = 100 }]",
+                "lookup" => "url = \"https://crm.example.com/by-phone?phone=${from}\"",
                 _ => "mon-fri = \"09:00-17:00\"",
             };
             let help = format!("write [{path}], and below it {example}");

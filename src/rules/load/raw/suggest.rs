@@ -24,7 +24,6 @@ pub(super) fn for_unknown_key(
     let is_spec = |other: &'static TableSpec| std::ptr::eq(spec, other);
     let has_key = |other: &TableSpec| other.names().any(|key| key == name);
     let list_of_names = || spec.names().collect::<Vec<_>>().join(", ");
-    let without_key = |help: String| Suggestion { intended: None, help };
     if let Some((intended, help)) = units::with_unit(name, scalar(value).as_deref(), spec.names()) {
         return Suggestion { intended: Some(intended), help };
     }
@@ -34,7 +33,7 @@ pub(super) fn for_unknown_key(
             help: format!("did you mean `{intended}`?"),
         };
     }
-    without_key(if is_spec(RawRule::spec()) && NESTING.contains(&name) {
+    let help = if is_spec(RawRule::spec()) && NESTING.contains(&name) {
         "conditions and the outcome stand beside `name`, each on a line of its own: \
          `from = …`, `hours = …`, `agent = …`"
             .to_owned()
@@ -53,7 +52,8 @@ pub(super) fn for_unknown_key(
         format!("`{name}` belongs at the top of the file, above the first rule or test")
     } else {
         format!("{} has {}", spec.noun, list_of_names())
-    })
+    };
+    Suggestion { intended: None, help }
 }
 
 /// Keys of other systems, with the keys that mean the same.
@@ -108,8 +108,7 @@ pub(super) fn for_wrong_type(key: &str, value: &DeValue<'_>) -> Option<String> {
         ("keep" | "continue", DeValue::String(_)) => Some(format!("write {key} = true")),
         ("split" | "arms", DeValue::Table(table)) => arms(key, table),
         ("percent", DeValue::String(text)) => {
-            let share: f64 = text.trim().trim_end_matches('%').trim_end().parse().ok()?;
-            Some(format!("write percent = {share}"))
+            percent(text).map(|share| format!("write percent = {share}"))
         }
         (_, DeValue::String(text)) => {
             units::number_for(key, text).map(|number| format!("write {key} = {number}"))
@@ -140,12 +139,16 @@ fn comparison(text: &str) -> Option<String> {
 /// Rewrites `{ agent_1 = "50%", agent_2 = 50 }`.
 fn arms(key: &str, table: &DeTable<'_>) -> Option<String> {
     let arms = table.iter().map(|(agent, share)| {
-        let share = scalar(share.get_ref())?;
-        let share: f64 = share.trim().trim_end_matches('%').trim_end().parse().ok()?;
+        let share = percent(&scalar(share.get_ref())?)?;
         Some(format!("{{ agent = {:?}, percent = {share} }}", &**agent.get_ref()))
     });
     let arms = arms.collect::<Option<Vec<_>>>().filter(|arms| !arms.is_empty())?;
     Some(format!("write {key} = [{}]", arms.join(", ")))
+}
+
+/// Parses a number, with or without a percent sign.
+fn percent(text: &str) -> Option<f64> {
+    text.trim().trim_end_matches('%').trim_end().parse().ok()
 }
 
 /// Returns a text or a number as text.
