@@ -5,7 +5,7 @@
 const KEY_UNITS: [(&str, u64); 3] = [("_ms", 1), ("_s", 1_000), ("_days", DAY_MS)];
 
 /// Words for units, in milliseconds.
-const UNIT_WORDS: [(&str, u64); 21] = [
+const UNIT_WORDS: [(&str, u64); 22] = [
     ("ms", 1),
     ("millis", 1),
     ("milliseconds", 1),
@@ -26,6 +26,7 @@ const UNIT_WORDS: [(&str, u64); 21] = [
     ("day", DAY_MS),
     ("days", DAY_MS),
     ("w", 7 * DAY_MS),
+    ("week", 7 * DAY_MS),
     ("weeks", 7 * DAY_MS),
 ];
 
@@ -101,6 +102,7 @@ mod tests {
         check("delay_seconds", "3", Some("write delay_ms = 3000"));
         check("cache", "5 minutes", Some("write cache_s = 300"));
         check("retain", "30d", Some("write retain_days = 30"));
+        check("retain", "1 week", Some("write retain_days = 7"));
         check("retain_h", "48", Some("write retain_days = 2"));
     }
 
