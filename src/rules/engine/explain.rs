@@ -251,16 +251,12 @@ impl Explanation<'_> {
         let headers = headers.map(
             |header| json!({ "name": header.name, "value": header.value, "rule": header.rule }),
         );
-        let transfer = match self.decision.outcome() {
-            Outcome::Transfer(target) => Some(target.unmasked()),
-            Outcome::Agent(_) | Outcome::Reject(_) | Outcome::Keep(_) => None,
-        };
         let left_out = self.decision.additions().left_out.iter().map(left_out_json);
-        let (agent, reason) = match self.decision.outcome() {
-            Outcome::Agent(agent) => (Some(agent.name), None),
-            Outcome::Reject(reason) => (None, Some(*reason)),
-            Outcome::Transfer(_) => (None, None),
-            Outcome::Keep(reason) => (None, Some(reason.as_str())),
+        let (agent, reason, transfer) = match self.decision.outcome() {
+            Outcome::Agent(agent) => (Some(agent.name), None, None),
+            Outcome::Reject(reason) => (None, Some(*reason), None),
+            Outcome::Transfer(target) => (None, None, Some(target.unmasked())),
+            Outcome::Keep(reason) => (None, Some(reason.as_str()), None),
         };
         json!({
             "rules": steps.collect::<Vec<_>>(),
@@ -284,6 +280,7 @@ impl Explanation<'_> {
 /// Prints one line for each rule, then the outcome, then the additions with their rules.
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deciding = self.deciding();
         for step in &self.steps {
             let label = match step.verdict {
                 Verdict::NoMatch(_) => "no",
@@ -291,7 +288,7 @@ impl fmt::Display for Explanation<'_> {
                 Verdict::Decides => "DECIDES",
                 Verdict::NotTried(_) => "-",
             };
-            let (number, rule, reason) = (step.number, step.rule, step.reason(self.deciding()));
+            let (number, rule, reason) = (step.number, step.rule, step.reason(deciding));
             writeln!(f, "{}", format!("{number:>4}  {label:<8} {rule:<28} {reason}").trim_end())?;
         }
         if self.omitted > 0 {

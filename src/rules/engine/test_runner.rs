@@ -75,21 +75,18 @@ fn compare(test: &Test, explanation: &Explanation<'_>, unanswered: &[&str], repo
 /// Returns a line for each difference.
 fn differences(expected: &Expected, explanation: &Explanation<'_>) -> Vec<String> {
     let decision = &explanation.decision;
-    let (agent, reason) = match decision.outcome() {
-        Outcome::Agent(agent) => (Some(agent.name), None),
-        Outcome::Reject(reason) => (None, Some(*reason)),
-        Outcome::Transfer(_) | Outcome::Keep(_) => (None, None),
-    };
-    let target = match decision.outcome() {
-        Outcome::Transfer(target) => Some(target.unmasked()),
-        Outcome::Agent(_) | Outcome::Reject(_) | Outcome::Keep(_) => None,
+    let (agent, reason, target) = match decision.outcome() {
+        Outcome::Agent(agent) => (Some(agent.name), None, None),
+        Outcome::Reject(reason) => (None, Some(*reason), None),
+        Outcome::Transfer(target) => (None, None, Some(target.unmasked())),
+        Outcome::Keep(_) => (None, None, None),
     };
     let added = decision.additions();
     let mut lines = Vec::new();
     let mut compare = |field: &str, expected: Option<&str>, got: Option<&str>| {
-        if expected.is_some() && expected != got {
+        if let Some(expected) = expected.filter(|expected| got != Some(*expected)) {
             let got = got.map_or("none".to_owned(), |got| format!("{got:?}"));
-            lines.push(format!("expected {field} {:?}, got {got}", expected.unwrap_or_default()));
+            lines.push(format!("expected {field} {expected:?}, got {got}"));
         }
     };
     compare("rule", expected.rule.as_deref(), decision.rule());
@@ -113,9 +110,9 @@ fn differences(expected: &Expected, explanation: &Explanation<'_>) -> Vec<String
     compare_objects("metadata", &expected.metadata, metadata, &mut lines);
     let agent_override = added.agent_override.as_deref().unwrap_or(&empty);
     compare_objects("agent_override", &expected.agent_override, agent_override, &mut lines);
-    if expected.delay.is_some_and(|delay| delay != added.delay) {
-        let (expected, got) = (expected.delay.unwrap_or_default(), added.delay);
-        lines.push(format!("expected delay_ms {}, got {}", expected.as_millis(), got.as_millis()));
+    if let Some(expected) = expected.delay.filter(|delay| *delay != added.delay) {
+        let (expected, got) = (expected.as_millis(), added.delay.as_millis());
+        lines.push(format!("expected delay_ms {expected}, got {got}"));
     }
     lines
 }
