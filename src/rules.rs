@@ -96,15 +96,15 @@ pub struct LoadedTable {
     pub files: Vec<FileStamp>,
     /// Contents of the files, if all of them are held: they are UTF-8, and not larger than a copy may be.
     pub snapshot: Option<Snapshot>,
-    /// Otherwise, those that are held, and which are not.
+    /// Contents of the files that are held, and names of the others, if there is no `snapshot`.
     pub partial: Option<PartialSnapshot>,
     /// Paths of the files of dates.
     pub date_files: BTreeSet<PathBuf>,
     /// Lists that lost more rows than they may, which are errors in the report.
     pub shrunk_lists: Vec<ShrunkList>,
-    /// Lists that live elsewhere.
+    /// Live lists.
     pub live_lists: Vec<Arc<LiveList>>,
-    /// Those of them that have no copy on disk, and are empty.
+    /// Live lists without a copy on disk, which are empty.
     pub missing_copies: Vec<Arc<LiveList>>,
 }
 

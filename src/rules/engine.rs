@@ -12,7 +12,7 @@ pub mod test_runner;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Action, Agent, AgentRef, MAX_VALUE_BYTES, Rule, RuleSet, SentAdditions, Split, TemplateContext,
+    Action, AgentRef, MAX_VALUE_BYTES, Rule, RuleSet, SentAdditions, Split, TemplateContext,
     TransferRef,
 };
 use crate::domain::call::{Call, Platform};
@@ -167,11 +167,8 @@ fn build_decision<'t>(
         }
         None => (Outcome::Keep(KeepReason::NoRule), None),
     };
-    if table.has_required_variables
-        && let Some(agent) = answering_agent(table, &outcome, context.call.call)
-    {
-        merger.additions.require_variables(&agent.required_variables);
-    }
+    let required = required_variables(table, &outcome, context.call.call);
+    merger.additions.require_variables(required);
     Decision::new(outcome, deciding.map(|rule| &*rule.name), arm, merger.finish())
 }
 
@@ -182,20 +179,23 @@ fn is_dropped(action: &Action, outcome: &Outcome<'_>) -> bool {
     of_outcome && matches!(outcome, Outcome::Keep(_))
 }
 
-/// Returns the agent of the table that answers a call: the selected one, or the platform's own.
-fn answering_agent<'t>(
+/// Returns the variables that the agent which answers a call requires: the selected agent, or the platform's own.
+fn required_variables<'t>(
     table: &'t RuleSet,
     outcome: &Outcome<'t>,
     call: &Call<'_>,
-) -> Option<&'t Agent> {
-    match outcome {
-        Outcome::Agent(selected) => table.agent(selected.name),
-        Outcome::Keep(_) => {
-            let own = call.agent()?;
-            table.agents.iter().find(|agent| agent.id_at(call.platform()) == Some(own))
-        }
-        Outcome::Reject(_) | Outcome::Transfer(_) => None,
+) -> &'t [Box<str>] {
+    if !table.has_required_variables {
+        return &[];
     }
+    let agent = match outcome {
+        Outcome::Agent(selected) => table.agent(selected.name),
+        Outcome::Keep(_) => call.agent().and_then(|own| {
+            table.agents.iter().find(|agent| agent.id_at(call.platform()) == Some(own))
+        }),
+        Outcome::Reject(_) | Outcome::Transfer(_) => None,
+    };
+    agent.map_or(&[], |agent| &agent.required_variables)
 }
 
 /// Returns the outcome of a rule, and the arm when it is a split.
@@ -332,14 +332,8 @@ pub fn with_required_variables<'t>(
     decision: Decision<'t>,
     call: &Call<'_>,
 ) -> Decision<'t> {
-    let agent = table
-        .has_required_variables
-        .then(|| answering_agent(table, decision.outcome(), call))
-        .flatten();
-    match agent {
-        Some(agent) => decision.with_required_variables(&agent.required_variables),
-        None => decision,
-    }
+    let required = required_variables(table, decision.outcome(), call);
+    decision.with_required_variables(required)
 }
 
 #[cfg(test)]

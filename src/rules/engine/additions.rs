@@ -28,7 +28,7 @@ impl<'t, 'c> Merger<'t, 'c> {
         Merger { additions, context, variables_bytes: 0, object_room }
     }
 
-    /// Adds what a rule adds.
+    /// Merges the additions of a rule.
     pub(super) fn add(&mut self, rule: &'t Rule) {
         self.add_without_speech(rule);
         let Some(added) = &rule.additions else { return };
@@ -42,7 +42,7 @@ impl<'t, 'c> Merger<'t, 'c> {
         }
     }
 
-    /// Adds what a rule adds, without the text to speak and the SIP headers.
+    /// Merges the additions of a rule, except for the text to speak and the SIP headers.
     pub(super) fn add_without_speech(&mut self, rule: &'t Rule) {
         let Some(added) = &rule.additions else { return };
         let MatchContext { call, lookups, .. } = self.context;

@@ -77,9 +77,8 @@ fn of_values<'r>(
     replaced: &mut Replaced<'r>,
     context: &MatchContext<'_>,
 ) -> LookupSet {
-    let of_outcome = of_outcome(rule, context);
-    let Some(added) = rule.additions.as_deref() else { return of_outcome };
-    let mut needed = of_outcome;
+    let mut needed = of_outcome(rule, context);
+    let Some(added) = rule.additions.as_deref() else { return needed };
     if !context.lookups.pending(added.lookups_of(sent)).is_empty() {
         needed = needed.union(of_additions(rule, sent, replaced, context));
     }
