@@ -224,9 +224,8 @@ pub fn listed_rules<'q>(
             );
             Err(format!("the table has no rule `{name}`; {help}"))
         }
-        Some(_) if all => Ok(Listed::All),
+        Some(_) | None if all => Ok(Listed::All),
         Some(name) => Ok(Listed::And(name)),
-        None if all => Ok(Listed::All),
         None => Ok(Listed::Relevant),
     }
 }
@@ -484,9 +483,7 @@ impl ExplainedLookup {
             "problem": answer.problem.as_deref(),
         })
     }
-}
 
-impl ExplainedLookup {
     /// Prints the question, the answer and the time.
     fn write(&self, f: &mut fmt::Formatter<'_>, is_recorded: bool) -> fmt::Result {
         const MAX_CHARS: usize = 400;

@@ -131,8 +131,7 @@ pub fn explain_query<T>(
     let table = app.live_table().shared_table();
     let mut invalid = Vec::new();
     let fields = query.call(source, base, &mut invalid);
-    let at = query.at.as_ref().map(|text| parse_time(text, &table));
-    let at = at.unwrap_or_else(|| Ok(app.now()));
+    let at = query.at.as_ref().map_or_else(|| Ok(app.now()), |text| parse_time(text, &table));
     let at = at.map_err(|reason| InvalidParameter::new("at", reason));
     let listed = listed_rules(&table, query.all, query.why_not.as_deref())
         .map_err(|reason| InvalidParameter::new("why_not", reason));

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::view::ExplainedView;
 use super::{Explained, Question, explain_call, listed_rules};
+use crate::domain::decision::Decision;
 use crate::pipeline::Switchboard;
 use crate::records::{CallRecord, RuleSnapshot};
-use crate::rules;
-use crate::rules::{CheckContext, RuleSet};
+use crate::rules::{self, CheckContext, RuleSet};
 use crate::source::Source;
 
 /// Explanation of a recorded call.
@@ -114,7 +114,6 @@ pub fn explain_recorded(
         let reason = format!("the settings no longer have the source `{}`", record.source);
         return RecordedExplanation::Unavailable(reason);
     };
-    let is_edited = matches!(choice, TableChoice::Edited(_));
     let (table, is_chosen) = match choice {
         TableChoice::Recorded(table) | TableChoice::Edited(table) => (table, false),
         TableChoice::Given(table) => (table, true),
@@ -124,8 +123,7 @@ pub fn explain_recorded(
             return RecordedExplanation::Unavailable(reason.to_owned());
         }
     };
-    let has_same_rules = table.fingerprint == record.fingerprint;
-    if !has_same_rules && !is_chosen {
+    if table.fingerprint != record.fingerprint && !is_chosen {
         return RecordedExplanation::Unavailable(format!(
             "the rules have changed since the call, from {} to {}; pass the old ones with \
              --rules FILE",
@@ -142,15 +140,11 @@ pub fn explain_recorded(
         Ok(explained) => Explained { is_recorded: true, ..explained },
         Err(mismatch) => return RecordedExplanation::Unavailable(mismatch.to_string()),
     };
-    let decision = &explained.explanation.decision;
-    let is_same_decision =
-        decision.rule() == record.rule.as_deref() && decision.outcome().as_str() == record.outcome;
-    let notes = notes(record, table, is_edited, is_same_decision);
     RecordedExplanation::Available {
         text: explained.to_string(),
         json: explained.to_json(),
         view: Box::new(explained.view()),
-        notes,
+        notes: notes(record, table, choice, &explained.explanation.decision),
     }
 }
 
@@ -158,10 +152,12 @@ pub fn explain_recorded(
 fn notes(
     record: &CallRecord,
     table: &RuleSet,
-    is_edited: bool,
-    is_same_decision: bool,
+    choice: TableChoice<'_>,
+    decision: &Decision<'_>,
 ) -> Vec<String> {
     let has_same_rules = table.fingerprint == record.fingerprint;
+    let is_same_decision =
+        decision.rule() == record.rule.as_deref() && decision.outcome().as_str() == record.outcome;
     let mut notes = Vec::new();
     if record.lacks_lookups() {
         notes.push(
@@ -176,7 +172,7 @@ fn notes(
             table.fingerprint, record.fingerprint
         ));
     }
-    if is_edited {
+    if matches!(choice, TableChoice::Edited(_)) {
         let note = "the stored rule table was edited by an erasure: a number was removed from it";
         notes.push(note.to_owned());
     }
