@@ -189,11 +189,11 @@ fn add_changed_keys(
     if old == new {
         return;
     }
-    let in_both = old
-        .iter()
-        .filter(|(name, value)| !new.get(*name).is_some_and(|now| same_value(value, now)));
+    let differs = |(name, value): &(&String, &Value)| {
+        new.get(*name).is_none_or(|now| !same_value(value, now))
+    };
     let only_new = new.iter().filter(|(name, _)| !old.contains_key(*name));
-    let names = in_both.chain(only_new).map(|(name, _)| name.as_str());
+    let names = old.iter().filter(differs).chain(only_new).map(|(name, _)| name.as_str());
     let names = names.filter(|name| ignored != Some(name));
     fields.extend(names.map(|name| FieldChange {
         name: format!("{prefix}.{name}"),
@@ -212,6 +212,18 @@ fn same_value(recorded: &Value, decided: &Value) -> bool {
 fn same_list<T: AsRef<str>>(recorded: &[T], decided: &[&str]) -> bool {
     recorded.len() == decided.len()
         && recorded.iter().zip(decided).all(|(old, new)| old.as_ref() == *new)
+}
+
+impl Destination {
+    /// Returns the outcome as a word.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Destination::Agent { .. } => "agent",
+            Destination::Reject(_) => "reject",
+            Destination::Transfer(_) => "transfer",
+            Destination::Keep(_) => "keep",
+        }
+    }
 }
 
 impl Routing {

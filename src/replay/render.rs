@@ -1,4 +1,4 @@
-//! Output of a replay as text and JSON. All phone numbers are masked.
+//! Output of a replay as text and JSON. Phone numbers are masked, except for targets of transfers.
 
 use std::fmt::{self, Display};
 
@@ -97,7 +97,8 @@ fn section(
         0 => Ok(()),
         others => {
             let calls: u64 = more.sum();
-            writeln!(f, "{calls:>7}  in {others} more groups; --json shows all")
+            let others = plural(others as u64, "more group");
+            writeln!(f, "{calls:>7}  in {others}; --json shows all")
         }
     }
 }
@@ -266,30 +267,25 @@ impl ValueChanges {
 
 impl Routing {
     fn to_json(&self) -> Value {
-        let (outcome, agent, agent_id, agent_version, reason) = match &self.destination {
-            Destination::Agent { name, id, version } => {
-                ("agent", Some(name), Some(id), version.as_ref(), None)
-            }
-            Destination::Reject(reason) => {
-                ("reject", None, None, None, Some(reason).filter(|reason| !reason.is_empty()))
-            }
-            Destination::Transfer(_) => ("transfer", None, None, None, None),
-            Destination::Keep(reason) => ("keep", None, None, None, Some(reason)),
-        };
-        let transfer = match &self.destination {
-            Destination::Transfer(target) => Some(target),
-            Destination::Agent { .. } | Destination::Reject(_) | Destination::Keep(_) => None,
-        };
         let mut json = json!({
             "rule": self.rule,
-            "outcome": outcome,
-            "agent": agent,
-            "agent_id": agent_id,
-            "agent_version": agent_version,
-            "reason": reason,
+            "outcome": self.destination.outcome(),
+            "agent": null,
+            "agent_id": null,
+            "agent_version": null,
+            "reason": null,
         });
-        if let Some(transfer) = transfer {
-            json["transfer"] = json!(transfer);
+        match &self.destination {
+            Destination::Agent { name, id, version } => {
+                json["agent"] = json!(name);
+                json["agent_id"] = json!(id);
+                json["agent_version"] = json!(version);
+            }
+            Destination::Reject(reason) if reason.is_empty() => {}
+            Destination::Reject(reason) | Destination::Keep(reason) => {
+                json["reason"] = json!(reason);
+            }
+            Destination::Transfer(target) => json["transfer"] = json!(target),
         }
         if let Some(added_by) = &self.added_by {
             json["added_by"] = json!(added_by);

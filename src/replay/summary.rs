@@ -1,8 +1,8 @@
-//! Result of a replay as plain data, for pages. All phone numbers are masked.
+//! Result of a replay as plain data, for pages. Phone numbers are masked, except for targets of transfers.
 
 use jiff::Timestamp;
 
-use super::compare::{Change, Destination, Routing};
+use super::compare::{Change, Routing};
 use super::{Group, Groups, Replay};
 
 /// What a replay has found.
@@ -137,16 +137,10 @@ impl Group {
 
 impl Routing {
     fn summary(&self) -> Route {
-        let outcome = match self.destination {
-            Destination::Agent { .. } => "agent",
-            Destination::Reject(_) => "reject",
-            Destination::Transfer(_) => "transfer",
-            Destination::Keep(_) => "keep",
-        };
         Route {
             rule: self.rule.clone(),
             added_by: self.added_by.clone(),
-            outcome,
+            outcome: self.destination.outcome(),
             destination: self.destination.to_string(),
         }
     }
