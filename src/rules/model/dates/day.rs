@@ -187,12 +187,14 @@ impl fmt::Display for MonthDay {
     }
 }
 
-/// Days between the end and the start of a range over the new year that are probably the range itself.
+/// Most days that a range over the new year leaves out if its ends were probably interchanged.
 const MOST_DAYS_LEFT_OUT: i16 = 14;
+
+/// Leap year, which has every day that an entry without a year can name.
+pub(super) const LEAP_YEAR: i16 = 2024;
 
 /// Returns the number of a day in a leap year.
 fn day_of_year(MonthDay { month, day }: MonthDay) -> Option<i16> {
-    const LEAP_YEAR: i16 = 2024;
     Date::new(LEAP_YEAR, month, day).ok().map(Date::day_of_year)
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::civil::{Date, Weekday};
 
-use super::day::{DaySpec, MAX_WEEKS, MonthDay, MovesTo};
+use super::day::{DaySpec, LEAP_YEAR, MAX_WEEKS, MonthDay, MovesTo};
 use super::suggest;
 use crate::diagnostics::{self, Problem};
 
@@ -16,9 +16,7 @@ impl DaySpec {
     pub fn parse(text: &str) -> Result<DaySpec, Problem> {
         day_spec(text).map_err(|problem| with_suggestion(text.trim(), problem))
     }
-}
 
-impl DaySpec {
     /// Returns the problem with a range over the new year that was probably meant to be short.
     pub(crate) fn doubt(&self) -> Option<Problem> {
         let meant = self.turned_around()?;
@@ -32,7 +30,7 @@ impl DaySpec {
 }
 
 /// Adds the entry that a text probably means as a whole, unless the problem says what was meant. A correction of
-/// one end of a range is none of the range.
+/// one end of a range does not correct the range.
 fn with_suggestion(text: &str, problem: Problem) -> Problem {
     let is_corrected = problem.help.as_deref().is_some_and(|help| help.starts_with(DID_YOU_MEAN));
     if is_corrected && !text.contains("..") {
@@ -60,11 +58,12 @@ fn day_spec(text: &str) -> Result<DaySpec, Problem> {
         return parsed;
     }
     let words: Vec<&str> = text.split_whitespace().collect();
-    if let [which, weekday, of, _, ..] = words[..]
+    if let [which, weekday, of, month @ ..] = &words[..]
         && of.eq_ignore_ascii_case("of")
+        && !month.is_empty()
     {
-        let (_, month) = text.split_at(text.to_ascii_lowercase().find(" of ").unwrap_or(0) + 4);
-        let (month, offset_days) = split_offset(month.trim())?;
+        let month = month.join(" ");
+        let (month, offset_days) = split_offset(&month)?;
         return parse_weekday_of_month(which, weekday, month, offset_days);
     }
     Ok(match parse_day(text)? {
@@ -188,8 +187,10 @@ fn short_month(month: i8) -> &'static str {
 
 fn parse_range(text: &str, from: &str, to: &str) -> Result<DaySpec, Problem> {
     for end in [from, to] {
-        let is_other_entry = year_month_day(end).is_none() && day_spec(end).is_ok();
-        if is_other_entry && !end.contains("..") {
+        // An end that is itself a range is not parsed, since a text of many dots would recurse too deeply.
+        let is_other_entry =
+            !end.contains("..") && year_month_day(end).is_none() && day_spec(end).is_ok();
+        if is_other_entry {
             let message = format!("`{end}` cannot be an end of the range `{text}`");
             return Err(Problem::new(BAD_DATE, message).help(each_day(from, to).unwrap_or_else(
                 || "ends are dates, as in `12-24..12-26` or `2026-12-24..2026-12-26`".to_owned(),
@@ -215,6 +216,9 @@ const MAX_LISTED_DAYS: i16 = 10;
 
 /// Returns the help for a range such as `easter-2..easter+1`: its days one by one.
 fn each_day(from: &str, to: &str) -> Option<String> {
+    if to.contains("..") {
+        return None;
+    }
     let with_offset = |text: &str, offset_days: i16| {
         Some(match day_spec(text).ok()? {
             DaySpec::Easter { offset_days: own } => (own, DaySpec::Easter { offset_days }),
@@ -250,8 +254,7 @@ const MAX_OFFSET: i16 = 366;
 fn split_offset(text: &str) -> Result<(&str, i16), Problem> {
     let Some(at) = text.find(['+', '-']) else { return Ok((text.trim(), 0)) };
     let (day, offset) = text.split_at(at);
-    let days = number::<i16>(offset[1..].trim()).filter(|days| *days <= MAX_OFFSET);
-    let Some(days) = days.filter(|_| !offset[1..].trim().is_empty()) else {
+    let Some(days) = number::<i16>(offset[1..].trim()).filter(|days| *days <= MAX_OFFSET) else {
         let of = if day.trim().eq_ignore_ascii_case(EASTER) { " from Easter" } else { "" };
         let example = if of.is_empty() { "4th thu of nov+1" } else { "easter-2" };
         let help = format!("write an offset of at most {MAX_OFFSET} days, as in `{example}`");
@@ -410,9 +413,6 @@ enum Day {
     EveryYear(MonthDay),
     Once(Date),
 }
-
-/// Leap year, used to validate days without a year.
-const LEAP_YEAR: i16 = 2024;
 
 fn parse_day(text: &str) -> Result<Day, Problem> {
     let Some((year, month, day)) = year_month_day(text) else {

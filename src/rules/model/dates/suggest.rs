@@ -3,7 +3,8 @@
 
 use jiff::civil::{Date, Weekday};
 
-use super::day::{DaySpec, MAX_WEEKS, MonthDay};
+use super::day::{DaySpec, LEAP_YEAR, MAX_WEEKS, MonthDay};
+use super::parse::number;
 use crate::rules::model::spelling::{TO, plain, replace_words, weekday};
 
 /// Names of the months, in English and in the other languages of calendars.
@@ -19,7 +20,7 @@ const MONTHS: [&str; 12] = [
     "september sep sept septembre septiembre settembre set setembro",
     "october oct oktober okt octobre octubre ottobre ott outubro out",
     "november nov novembre noviembre novembro",
-    "december dec dezember dez décembre déc diciembre dic dicembre desember december dezembro",
+    "december dec dezember dez décembre déc diciembre dic dicembre desember dezembro",
 ];
 
 /// Words for the position of a weekday in its month, and of a week in a series.
@@ -79,8 +80,14 @@ const fn nth(nth: i8, weekday: Weekday, month: i8, offset_days: i16) -> DaySpec 
     DaySpec::Nth { nth, weekday, month, offset_days }
 }
 
+/// Size of the longest text that can mean a day, in bytes. Ranges take quadratic time.
+const MAX_BYTES: usize = 200;
+
 /// Returns the entry that a text probably means.
 pub(super) fn suggest(text: &str) -> Option<DaySpec> {
+    if text.len() > MAX_BYTES {
+        return None;
+    }
     let text = plain(text);
     let text = text.strip_prefix("the ").unwrap_or(&text);
     if text.contains("..") {
@@ -160,7 +167,7 @@ fn every(text: &str) -> Option<DaySpec> {
 
 fn number_of_weeks(word: &str) -> Option<i32> {
     let digits = word.trim_end_matches(|c: char| "stndrh.".contains(c));
-    let weeks = position(word, &ORDINALS).map(i32::from).or_else(|| digits.parse().ok());
+    let weeks = position(word, &ORDINALS).map(i32::from).or_else(|| number(digits));
     weeks.filter(|weeks| (1..=MAX_WEEKS).contains(weeks))
 }
 
@@ -179,9 +186,6 @@ struct Parts {
     month: Option<i8>,
     day: i8,
 }
-
-/// Leap year, which has all days without a year.
-const LEAP_YEAR: i16 = 2024;
 
 impl Parts {
     fn date(self) -> Option<Date> {
@@ -227,9 +231,7 @@ fn parts(text: &str) -> Option<Parts> {
 fn day_number(word: &str) -> Option<i16> {
     let digits =
         ["st", "nd", "rd", "th", "er", "º", "ª"].iter().find_map(|end| word.strip_suffix(end));
-    let digits = digits.unwrap_or(word);
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { digits.parse().ok() } else { None }
+    number(digits.unwrap_or(word))
 }
 
 /// Century of years with two digits.

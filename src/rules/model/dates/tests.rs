@@ -176,6 +176,7 @@ fn prints_the_canonical_form() {
     check_printed("12-28 .. 01-02", "12-28..01-02");
     check_printed("3RD  Monday of JANUARY", "3rd mon of jan");
     check_printed("Last fri OF sep", "last fri of sep");
+    check_printed("3rd\u{a0}mon\u{a0}of\tjan", "3rd mon of jan");
     check_printed("5th sunday of may", "5th sun of may");
     check_printed("Easter", "easter");
     check_printed("easter+0", "easter");
@@ -195,7 +196,7 @@ fn check_error(day: &str, message: &str, help: Option<&str>) {
 }
 
 #[test]
-fn x() {
+fn rejects_days_and_months_that_do_not_exist() {
     check_error("02-30", "`02-30` is not a date: February has at most 29 days", None);
     check_error("04-31", "`04-31` is not a date: April has 30 days", None);
     check_error("01-00", "`01-00` is not a date: January has 31 days", None);
@@ -272,6 +273,7 @@ fn rejects_invalid_weekdays_of_a_month() {
         "`workday` is not a weekday",
         Some("weekdays are mon, tue, wed, thu, fri, sat, sun"),
     );
+    check_error("aaa\u{20ac}\tmon\tof\tjan", &message("aaa\u{20ac}"), None);
     check_error("1st mon of sept", "`sept` is not a month", Some("did you mean `sep`?"));
     check_error(
         "1st mon of brumaire",
@@ -546,6 +548,13 @@ fn a_range_of_days_around_easter_is_listed_day_by_day() {
         ["12-24..easter", "easter..orthodox-easter", "easter+1..easter", "easter..easter+99"]
     {
         assert_eq!(help(text), dates, "{text}");
+    }
+}
+
+#[test]
+fn a_text_of_many_ranges_is_refused() {
+    for part in ["..", "easter.."] {
+        assert_eq!(DaySpec::parse(&part.repeat(100_000)).unwrap_err().code, "bad-date");
     }
 }
 
