@@ -6,6 +6,7 @@ mod windows;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
+use super::dates::parse::number;
 use crate::diagnostics::{self, Problem};
 use places::{ABBREVIATIONS, CITIES_BY_OFFSET, PLACES, WIDE_PLACES};
 use windows::WINDOWS_ZONES;
@@ -104,11 +105,11 @@ fn help_for_offset(text: &str, minutes: i16) -> String {
             format!("write `UTC`; if the clocks change in summer, the city, such as `{city}`")
         }
         Some(city) if is_etc(text) => {
-            // Whoever writes this name has often the other sign in mind.
+            // Whoever writes this name often means the other sign.
             let shown = |minutes: i16| format!("UTC{:+}", minutes / 60);
-            let other = city_at(-minutes).map_or(String::new(), |other| {
-                format!("; for {}, such as `{other}`", shown(-minutes))
-            });
+            let other = city_at(-minutes)
+                .map(|other| format!("; for {}, such as `{other}`", shown(-minutes)))
+                .unwrap_or_default();
             format!(
                 "the signs of these names are reversed, and a fixed offset knows no summer time; for \
                  {}, write the city, such as `{city}`{other}",
@@ -167,13 +168,9 @@ fn parse_offset(text: &str) -> Option<i16> {
         _ => return None,
     };
     let digits = digits.trim();
-    let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => text.parse::<i16>().ok(),
-        false => None,
-    };
-    let (hours, minutes) = match digits.split_once([':', '.']) {
+    let (hours, minutes): (i16, i16) = match digits.split_once([':', '.']) {
         Some((hours, minutes)) => (number(hours)?, number(minutes)?),
-        None if digits.len() > 2 => {
+        None if digits.len() > 2 && digits.is_ascii() => {
             let (hours, minutes) = digits.split_at(digits.len() - 2);
             (number(hours)?, number(minutes)?)
         }

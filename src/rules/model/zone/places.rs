@@ -194,7 +194,7 @@ pub(super) const PLACES: [(&str, &str); 123] = [
     ("Pacific/Honolulu", "Hawaii, Hawaiian"),
 ];
 
-/// Names in [`PLACES`] of which several time zones are part.
+/// Names in [`PLACES`] that have several time zones.
 pub(super) const WIDE_PLACES: [&str; 32] = [
     "United States",
     "USA",

@@ -183,7 +183,7 @@ fn every_proposal_is_a_zone() {
 #[test]
 fn anything_else_gets_examples() {
     let form = "write an IANA name such as `America/New_York`, `Europe/Berlin` or `UTC`";
-    for text in ["", "XYZ", "Etc/Unknown", "Factory", "localtime", "Moon/Tranquility"] {
+    for text in ["", "XYZ", "Etc/Unknown", "Factory", "localtime", "Moon/Tranquility", "+\u{f6}1"] {
         check(text, form);
     }
 }
