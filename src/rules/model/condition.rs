@@ -57,7 +57,7 @@ impl Number {
     /// Parses a number; white space around it is ignored.
     pub fn parse(text: &str) -> Option<Number> {
         let text = text.trim();
-        let whole = text.strip_prefix('+').unwrap_or(text).parse().ok().map(Number::Whole);
+        let whole = text.parse().ok().map(Number::Whole);
         let float = || text.parse().ok().filter(|number: &f64| number.is_finite());
         whole.or_else(|| float().map(Number::Float))
     }
@@ -237,7 +237,7 @@ impl ExpectedValue {
                 None => ExpectedValue::text(rest),
             });
         }
-        let Some((comparison, rest)) = Comparison::ALL
+        let Some((comparison, rest)) = Comparison::WITH_OPERATOR
             .iter()
             .find_map(|comparison| Some((*comparison, trimmed.strip_prefix(comparison.as_str())?)))
         else {
@@ -289,7 +289,7 @@ impl ExpectedValue {
 
 impl Comparison {
     /// Comparisons with an operator; longer operators come before their prefixes.
-    const ALL: [Comparison; 4] =
+    const WITH_OPERATOR: [Comparison; 4] =
         [Comparison::AtLeast, Comparison::AtMost, Comparison::Above, Comparison::Below];
 
     fn as_str(self) -> &'static str {
@@ -374,6 +374,9 @@ mod tests {
             ("true", "", false),
             ("false", "no", true),
             ("= 6", "6.0", true),
+            ("= 6", "+6", true),
+            ("= 6", "++6", false),
+            ("= -6", "+-6", false),
             (">= 6", " 7 ", true),
             ("< 6", "5.5", true),
             ("> 9007199254740992", "9007199254740993", true),
