@@ -201,6 +201,9 @@ fn after_exit_code<'d>(plan: &Plan, country: &str, digits: &'d str) -> Option<&'
 /// Digits of the longest exit code.
 pub(super) const MAX_EXIT_DIGITS: usize = 4;
 
+/// Exit codes of most countries, and of North America.
+pub(crate) const EXIT_CODES: [&str; 2] = ["00", "011"];
+
 /// Countries that dial `00`, the two or three digits of a carrier, and the number. Files have the number after
 /// `00`, as elsewhere.
 const LONG_CARRIERS: [&str; 3] = ["BO", "BR", "CO"];

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::NumberPolicy;
+use crate::domain::dialling_plan::EXIT_CODES;
 use crate::domain::party::Party;
 use crate::domain::phone_number::ascii_digit;
 
@@ -196,17 +197,14 @@ fn first_character(rest: &str) -> (char, usize) {
     (ascii_digit(first), first.len_utf8())
 }
 
-/// International prefixes: `0012137771234` and `01112137771234`.
-const INTERNATIONAL_PREFIXES: [&str; 2] = ["00", "011"];
-
-/// Returns whether digits are a part of a number with a `+` or an international prefix.
+/// Returns whether digits are a part of a number with a `+` or an exit code.
 fn is_international(text: &str, place: &Range<usize>) -> bool {
     let before =
         text[..place.start].trim_end_matches(|c: char| c.is_ascii_digit() || " -.()".contains(c));
     let found = &text[place.clone()];
     before.ends_with('+')
         || found.starts_with('+')
-        || INTERNATIONAL_PREFIXES.iter().any(|prefix| found.starts_with(prefix))
+        || EXIT_CODES.iter().any(|code| found.starts_with(code))
 }
 
 /// Returns where `text` contains the digits, in one run or in groups: `+1 (213) 777-1234`. A longer
@@ -232,8 +230,8 @@ fn digit_places(digits: &str, text: &str) -> Vec<Range<usize>> {
             }
             joined.push_str(&text[group.clone()]);
             end = group.end;
-            let mut prefixes = INTERNATIONAL_PREFIXES.iter().chain(&[""]);
-            if prefixes.any(|prefix| joined.strip_prefix(prefix) == Some(digits)) {
+            let mut codes = EXIT_CODES.iter().chain(&[""]);
+            if codes.any(|code| joined.strip_prefix(code) == Some(digits)) {
                 let plus = usize::from(text[..start].ends_with('+'));
                 return Some(start - plus..end);
             }

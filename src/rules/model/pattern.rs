@@ -16,7 +16,7 @@ use self::notation::{is_country, other_notation, other_wildcards};
 use super::lists::{ListId, ResolvedParty};
 use crate::diagnostics::{self, Problem};
 use crate::domain::country::suggested_country;
-use crate::domain::dialling_plan::{self, is_north_american, usual_length};
+use crate::domain::dialling_plan::{self, EXIT_CODES, is_north_american, usual_length};
 use crate::domain::party::{NumberFormat, NumberReading, ParsedParty, Party, plain_digits};
 use crate::domain::phone_number::{Country, InvalidNumber, PhoneNumber, is_invisible};
 
@@ -151,19 +151,14 @@ pub(crate) const MIN_NATIONAL_DIGITS: usize = 6;
 /// `@vip`.
 pub fn matches_many(text: &str) -> bool {
     // Any text can be a caller, and so can an unassigned number.
-    match NumberPattern::parse(text.trim().trim_start_matches('!')) {
-        _ if text.starts_with('@') => true,
-        _ if text.starts_with('+')
-            && matches!(Party::parse(Some(text)).party, Party::Literal(_)) =>
-        {
-            true
-        }
-        Ok(pattern) => matches!(
-            pattern,
-            NumberPattern::Prefix(_) | NumberPattern::Digits(_) | NumberPattern::Country(_)
-        ),
-        Err(_) => false,
-    }
+    let is_literal = || matches!(Party::parse(Some(text)).party, Party::Literal(_));
+    let parsed = || NumberPattern::parse(text.trim().trim_start_matches('!'));
+    text.starts_with('@')
+        || (text.starts_with('+') && is_literal())
+        || matches!(
+            parsed(),
+            Ok(NumberPattern::Prefix(_) | NumberPattern::Digits(_) | NumberPattern::Country(_))
+        )
 }
 
 /// Parses the party that an operator names, in a command or a query. A number without a country code is not
@@ -189,7 +184,7 @@ pub fn parse_party(text: &str, numbers: &NumberFormat) -> Result<Party, String> 
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let begins_like_a_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '(');
     let is_text = digits.len() < MIN_NUMBER_DIGITS || !begins_like_a_number;
-    let international = ["00", "011"].into_iter().find_map(|prefix| digits.strip_prefix(prefix));
+    let international = after_exit_code(&digits);
     let proposed = match reading {
         NumberReading::Completed => return Ok(party),
         NumberReading::AsSent if is_text || party.number().is_some() => return Ok(party),
@@ -233,7 +228,12 @@ fn parse_with_plus(text: &str) -> Result<Party, String> {
     Err(format!("{message}{help}; for the text itself, write `={text}`"))
 }
 
-/// Digits from which on a text that an operator types is rather a number than an extension or a short code.
+/// Returns the digits after one of the usual exit codes.
+fn after_exit_code(digits: &str) -> Option<&str> {
+    EXIT_CODES.into_iter().find_map(|code| digits.strip_prefix(code))
+}
+
+/// Fewest digits for which a text that an operator types is a number rather than an extension or a short code.
 const MIN_NUMBER_DIGITS: usize = 7;
 
 const BAD_NUMBER: &str = "bad-number";
@@ -320,24 +320,17 @@ fn digits_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
     })?;
     let digits = digits.chars().filter(|c| c.is_ascii_digit() || *c == 'X');
     let mut digits: Vec<_> = digits.map(|c| c.to_digit(10).map(|digit| digit as u8)).collect();
-    if digits.len() == 13 && digits[..3] == OLD_MOBILE.map(Some) {
+    if digits.len() == 13 && digits.starts_with(&[Some(5), Some(2), Some(1)]) {
         digits.remove(2);
     }
     Ok(NumberPattern::Digits(digits.into()))
 }
 
-/// Beginning of mobile numbers of Mexico until 2019, whose 1 is left out of the numbers of calls.
-const OLD_MOBILE: [u8; 3] = [5, 2, 1];
-
-/// Returns a prefix of mobile numbers of Mexico as calls have it.
+/// Returns a prefix without the 1 that mobile numbers of Mexico had after +52 until 2019, as calls have it.
 fn without_old_mobile_digit(prefix: PhoneNumber) -> PhoneNumber {
-    let digits = (0..prefix.digits()).map(|at| prefix.digit(at));
-    if prefix.digits() < 3 || !digits.clone().take(3).eq(OLD_MOBILE) {
-        return prefix;
-    }
-    let mut kept = digits.enumerate().filter(|(at, _)| *at != 2).map(|(_, digit)| digit);
-    let first = kept.next().and_then(|digit| PhoneNumber::parse(&format!("+{digit}")).ok());
-    kept.fold(first, |number, digit| number?.with_digit(digit)).unwrap_or(prefix)
+    let digits = prefix.unmasked();
+    let after = digits.strip_prefix("+521");
+    after.and_then(|rest| PhoneNumber::parse(&format!("+52{rest}")).ok()).unwrap_or(prefix)
 }
 
 fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
@@ -346,18 +339,20 @@ fn country_pattern(text: &str) -> Result<NumberPattern, Problem> {
     }
     let help = suggested_country(text).map(|code| format!("did you mean `{code}`?"));
     let message = format!("`{text}` is not a known country code");
-    Err(Problem::new(BAD_COUNTRY, message).maybe_help(
-        help.or(Some("country codes have two capital letters, such as `DE`".to_owned())),
-    ))
+    let problem = Problem::new(BAD_COUNTRY, message);
+    Err(problem.help("country codes have two capital letters, such as `DE`").maybe_help(help))
 }
 
 fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
-    let is_trunk_zero = matches!(error, InvalidNumber::TrunkZero);
-    let near = other_wildcards(text).or_else(|| near_number(text));
-    if let Some(help) = near.filter(|_| !is_trunk_zero) {
-        return Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help);
-    }
-    let help = match error {
+    let near = || other_wildcards(text).or_else(|| near_number(text));
+    let near = if *error == InvalidNumber::TrunkZero { None } else { near() };
+    let help = near.unwrap_or_else(|| help_for_invalid(text, error));
+    Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help)
+}
+
+/// Returns the help for a text that resembles no number.
+fn help_for_invalid(text: &str, error: &InvalidNumber) -> String {
+    match error {
         InvalidNumber::Length(0) if text.ends_with('*') => MATCH_EVERYONE.to_owned(),
         InvalidNumber::Character('*') => "`*` is only allowed at the end, for a prefix".to_owned(),
         InvalidNumber::Character('x') => "for any digit, write a capital `X`".to_owned(),
@@ -372,24 +367,24 @@ fn not_a_number(text: &str, error: &InvalidNumber) -> Problem {
                 }
             }
         }
-        InvalidNumber::Separator(separator) => match help_for_end(text, *separator) {
-            Some(help) => help,
-            None => LIKE_A_NUMBER.to_owned(),
-        },
+        InvalidNumber::Separator(separator) => {
+            help_for_end(text, *separator).unwrap_or_else(|| LIKE_A_NUMBER.to_owned())
+        }
         InvalidNumber::NoPlus | InvalidNumber::Character(_) | InvalidNumber::Length(_) => {
             LIKE_A_NUMBER.to_owned()
         }
-    };
-    Problem::new(BAD_NUMBER, format!("`{text}` is not a number: {error}")).help(help)
+    }
 }
 
 const LIKE_A_NUMBER: &str = "write a number like `+12137771234` or a prefix like `+1213*`";
 
-/// Returns the help for a number behind which a separator and one or two digits stand: a decimal part, the end of
-/// a range, or an extension.
+/// Returns the help for a number that is followed by a separator and one or two digits: a decimal part, the end
+/// of a range, or an extension.
 fn help_for_end(text: &str, separator: char) -> Option<String> {
     let (number, end) = text.rsplit_once(separator)?;
     let number = number.trim_end().trim_end_matches(['-', '/']).trim_end();
+    // A text with many such ends is not parsed, since it would recurse too deeply.
+    PhoneNumber::parse(&plain_digits(number)).ok()?;
     let Ok(NumberPattern::Exact(exact)) = NumberPattern::parse(number) else { return None };
     let is_decimal = end.bytes().all(|byte| byte == b'0');
     Some(match separator {
@@ -399,7 +394,7 @@ fn help_for_end(text: &str, separator: char) -> Option<String> {
     })
 }
 
-/// Returns the help for a number with the end of a range or an extension behind it: `+442079460958-60`.
+/// Returns the help for a number that is followed by the end of a range or an extension: `+442079460958-60`.
 fn help_for_range(first: PhoneNumber, end: &str) -> String {
     let first = first.unmasked();
     let last = first.get(..first.len().saturating_sub(end.len()));
@@ -412,7 +407,7 @@ fn help_for_range(first: PhoneNumber, end: &str) -> String {
     format!("for the number before it, write `{first}`{}", several.unwrap_or_default())
 }
 
-/// Reports a number with the end of a range or an extension behind a hyphen.
+/// Reports a number that is followed by a hyphen and the end of a range or an extension.
 fn range(text: &str) -> Option<Problem> {
     let (first, end) = dialling_plan::before_range(text)?;
     let message = format!("`{text}` has a range or an extension behind the number");
@@ -450,6 +445,8 @@ fn is_number_character(c: char) -> bool {
     c.is_ascii_digit() || " -.()/".contains(c)
 }
 
+/// Texts that are meant to match every caller.
+const EVERYONE: [&str; 8] = ["", "*", "any", "anyone", "anybody", "all", "everyone", "everybody"];
 const MATCH_EVERYONE: &str = "omit the key to match every caller";
 
 fn unreadable(text: &str) -> Problem {
@@ -457,13 +454,10 @@ fn unreadable(text: &str) -> Problem {
         "" => "an empty text is not a number, country or list".to_owned(),
         text => format!("`{text}` is not a number, country or list"),
     };
-    let exactly = exactly(text);
     let only_digits =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_with_x = text.contains('X') && text.bytes().all(|b| b == b'X' || b.is_ascii_digit());
-    let help = if let "" | "*" | "any" | "anyone" | "anybody" | "all" | "everyone" | "everybody" =
-        text
-    {
+    let help = if EVERYONE.contains(&text) {
         MATCH_EVERYONE.to_owned()
     } else if let Some(near) = diagnostics::nearest(text, ["withheld"]) {
         format!("did you mean `{near}`?")
@@ -480,7 +474,7 @@ fn unreadable(text: &str) -> Problem {
     } else if is_with_x {
         "a pattern with `X` starts with `+` and the country code, as in `+1213555XXXX`".to_owned()
     } else if suggest_number(text).is_none() && text.chars().all(char::is_alphabetic) {
-        format!("country codes have two capital letters, such as `DE`; {exactly}")
+        format!("country codes have two capital letters, such as `DE`; {}", exactly(text))
     } else {
         help_for(text)
     };
@@ -489,13 +483,10 @@ fn unreadable(text: &str) -> Problem {
 
 /// Returns the help for a prefix without `+`.
 fn help_for_prefix(digits: &str) -> String {
-    let prefix = ["00", "011"].into_iter().find_map(|before| digits.strip_prefix(before));
-    match prefix.unwrap_or(digits) {
+    let international = after_exit_code(digits);
+    match international.unwrap_or(digits) {
         // An area code of North America, or a country code.
-        area if prefix.is_none()
-            && area.len() >= 3
-            && area.starts_with(['2', '3', '4', '5', '6', '7', '8', '9']) =>
-        {
+        area if international.is_none() && area.len() >= 3 && !area.starts_with(['0', '1']) => {
             format!(
                 "write `+1{area}*` for North America, or `+{area}*` if it begins with a country code"
             )
@@ -554,13 +545,11 @@ pub(crate) fn suggest_number(text: &str) -> Option<String> {
         return Some(format!("write `{}`", number.unmasked()));
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let is_formatted = text.chars().all(|c| c.is_ascii_digit() || " -.()/".contains(c));
-    if !is_formatted || digits.len() < 8 {
+    if !text.chars().all(is_number_character) || digits.len() < 8 {
         return None;
     }
-    let with_country_code =
-        ["00", "011"].into_iter().find_map(|prefix| digits.strip_prefix(prefix));
-    let international = with_country_code.or(Some(&*digits).filter(|digits| digits.len() > 10));
+    let international =
+        after_exit_code(&digits).or(Some(&*digits).filter(|digits| digits.len() > 10));
     Some(match international.filter(|digits| !digits.starts_with('0')) {
         Some(digits) => {
             format!("numbers start with `+` and the country code; did you mean `+{digits}`?")

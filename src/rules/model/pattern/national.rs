@@ -3,9 +3,9 @@
 use super::{NumberPattern, is_number_character, notation};
 use crate::domain::dialling_plan;
 use crate::domain::party::NumberFormat;
-use crate::domain::phone_number::{Country, PhoneNumber};
+use crate::domain::phone_number::Country;
 
-/// Returns the help for a text without `+`: an extension or a spreadsheet's `.0` behind a number, several numbers,
+/// Returns the help for a text without `+`: an extension or a spreadsheet's `.0` after a number, several numbers,
 /// a prefix, or a pattern with `X`, each with the country code.
 pub(crate) fn national_help(text: &str, country: Country) -> Option<String> {
     let text = text.trim();
@@ -66,8 +66,7 @@ fn digits_pattern(text: &str, country: Country) -> Option<String> {
     if !text.contains('X') || !text.chars().all(|c| c == 'X' || is_number_character(c)) {
         return None;
     }
-    let number: PhoneNumber = PhoneNumber::parse(&read(&text.replace('X', "5"), country)?).ok()?;
-    let mut pattern: Vec<char> = number.unmasked().chars().collect();
+    let mut pattern: Vec<char> = read(&text.replace('X', "5"), country)?.chars().collect();
     for (place, digit) in pattern.iter_mut().rev().zip(digits.iter().rev()) {
         if *digit == 'X' {
             *place = 'X';

@@ -29,18 +29,17 @@ pub(super) fn spreadsheet_advice(text: &str) -> Option<String> {
 
 /// Returns how to write several numbers.
 pub(super) fn several_numbers(text: &str) -> Option<String> {
-    let parts: Vec<&str> = text.split_inclusive('+').collect();
-    if parts.len() < 3 {
+    let starts = text.match_indices('+').map(|(at, _)| at);
+    if starts.clone().count() < 2 {
         return None;
     }
-    let starts = text.match_indices('+').map(|(at, _)| at);
     let ends = starts.clone().skip(1).chain([text.len()]);
     let numbers = starts.zip(ends).map(|(start, end)| whole_number(&text[start..end]));
     let numbers: Vec<String> = numbers.collect::<Option<_>>()?;
     Some(format!("put each number in quotes of its own: `[\"{}\"]`", numbers.join("\", \"")))
 }
 
-/// Returns how to write the only number in a text with words before or behind it.
+/// Returns how to write the only number in a text with words before or after it.
 pub(super) fn number_inside(text: &str) -> Option<String> {
     let is_one = text.matches('+').count() == 1 || text.contains(";phone-context=");
     let at = text.find('+').filter(|_| is_one)?;
@@ -65,8 +64,12 @@ fn whole_number(text: &str) -> Option<String> {
     }
     // `(` and `-` belong to what follows, a bracket before the number to what precedes.
     let number = number.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number = number.replace(['(', ')'], " ");
-    let number = PhoneNumber::parse(&number).ok()?;
+    plausible(&number.replace(['(', ')'], " "))
+}
+
+/// Returns the number that a text is, if it has a usual length.
+fn plausible(text: &str) -> Option<String> {
+    let number = PhoneNumber::parse(text).ok()?;
     usual_length(number).is_ok().then(|| number.unmasked())
 }
 
@@ -79,10 +82,6 @@ pub(super) fn similar_number(text: &str) -> Option<String> {
     if !text.starts_with('+') {
         return None;
     }
-    let plausible = |text: &str| {
-        let number = PhoneNumber::parse(text).ok()?;
-        usual_length(number).is_ok().then(|| number.unmasked())
-    };
     let digits = rest.trim_start_matches(['0', '+', ' ']);
     if digits.len() < rest.len() {
         let number = plausible(&format!("+{digits}"))?;
@@ -193,6 +192,12 @@ mod tests {
         ] {
             check(text, expected);
         }
+    }
+
+    #[test]
+    fn a_number_with_many_decimal_parts_is_refused() {
+        let text = "+442079460958".to_owned() + &".0".repeat(100_000);
+        assert_eq!(NumberPattern::parse(&text).expect_err("no number").code, "bad-number");
     }
 
     #[test]

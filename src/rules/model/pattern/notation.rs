@@ -1,7 +1,7 @@
 //! What to write for patterns in the notation of other tools: `+1213555####`, `+1213.*`, `US|CA`, `not +1213*`,
 //! `United States`. Only help texts use it. Each proposal is a pattern that can be read.
 
-use super::{NumberPattern, is_number_character};
+use super::{NumberPattern, is_national};
 use crate::domain::country::suggested_country;
 
 /// Returns the parts of a text that commas, words such as `or`, or other separators divide.
@@ -28,17 +28,13 @@ pub(super) fn is_country(text: &str) -> bool {
 }
 
 fn countries(text: &str) -> Option<String> {
-    let named = |part: &str| named_country(part.trim_end_matches('*').trim_end());
-    let codes = |mut parts: Box<dyn Iterator<Item = &str> + '_>| {
-        parts.by_ref().map(named).collect::<Option<Vec<String>>>()
+    let parts = parts(text).flat_map(|part| part.split('/')).map(str::trim);
+    // Names contain spaces, so spaces only separate codes: `US CA`.
+    let codes_with_spaces = || {
+        let are_codes = text.split_whitespace().all(|word| word.len() == 2);
+        are_codes.then(|| country_codes(text.split_whitespace()))?
     };
-    let is_code = |part: &str| part.len() == 2;
-    let codes = codes(Box::new(parts(text).flat_map(|part| part.split('/')).map(str::trim)))
-        .or_else(|| {
-            text.split_whitespace()
-                .all(is_code)
-                .then(|| codes(Box::new(text.split_whitespace())))?
-        })?;
+    let codes = country_codes(parts).or_else(codes_with_spaces)?;
     match &codes[..] {
         [] => None,
         [code] => Some(format!("for a country, write `{code}`")),
@@ -49,28 +45,36 @@ fn countries(text: &str) -> Option<String> {
     }
 }
 
+/// Returns the code of each country, if every part names one.
+fn country_codes<'t>(parts: impl Iterator<Item = &'t str>) -> Option<Vec<String>> {
+    parts.map(|part| named_country(part.trim_end_matches('*').trim_end())).collect()
+}
+
 fn exclusion(text: &str) -> Option<String> {
+    let pattern = after_not(text)?;
+    // `not not …` is not parsed, since a text of many such words would recurse too deeply.
+    let is_pattern = after_not(pattern).is_none() && NumberPattern::parse(pattern).is_ok();
+    is_pattern.then(|| format!("to exclude it, write `!{pattern}`"))
+}
+
+/// Returns the text after a word for an exclusion.
+fn after_not(text: &str) -> Option<&str> {
     let (word, rest) = text.split_once(' ')?;
     let is_not = ["not", "no", "except", "nicht", "!"].contains(&&*word.to_ascii_lowercase());
-    let pattern = rest.trim();
-    let is_pattern = is_not && NumberPattern::parse(pattern).is_ok();
-    is_pattern.then(|| format!("to exclude it, write `!{pattern}`"))
+    is_not.then(|| rest.trim())
 }
 
 /// Returns the help for several numbers of which no country is known.
 fn several_national(text: &str) -> Option<String> {
-    const MIN_DIGITS: usize = 6;
-    let is_number = |part: &str| {
-        let digits = part.bytes().filter(u8::is_ascii_digit).count();
-        digits >= MIN_DIGITS && part.trim_start_matches('+').chars().all(is_number_character)
-    };
+    let is_number = |part: &str| is_national(part.trim_start_matches('+'));
     let is_several = parts(text).count() > 1 && parts(text).all(is_number);
     is_several.then(|| {
         "write each number as an entry of its own, with `+` and the country code".to_owned()
     })
 }
 
-/// Returns the pattern for a number with the wildcards of another notation behind it: `+1213555####`, `+1213.*`.
+/// Returns the pattern for a number that is followed by the wildcards of another notation: `+1213555####`,
+/// `+1213.*`.
 pub(super) fn other_wildcards(text: &str) -> Option<String> {
     let text = text.trim_start_matches('^').trim_end_matches('$');
     let text = text.trim_start_matches('\\');
@@ -218,6 +222,12 @@ mod tests {
         }
         check("not +1213*", "to exclude it, write `!+1213*`");
         check("not US", "to exclude it, write `!US`");
+    }
+
+    #[test]
+    fn a_text_of_many_exclusions_is_refused() {
+        let text = "not ".repeat(100_000) + "US";
+        assert_eq!(NumberPattern::parse(&text).expect_err("no pattern").code, "bad-pattern");
     }
 
     #[test]
