@@ -16,7 +16,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::lists::{Lists, ResolvedParty};
+use super::lists::{ListId, Lists, ResolvedParty};
 use super::pattern::{NumberMatcher, NumberPattern};
 use crate::domain::party::Party;
 use crate::domain::phone_number::PhoneNumber;
@@ -214,38 +214,33 @@ impl Index {
 
 impl PartyKeys {
     fn new(party: &ResolvedParty<'_>, shapes: u32) -> PartyKeys {
-        let mut keys = PartyKeys { shapes: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
-        keys.add(KeyShape::ANY, 0);
+        let mut keys = PartyKeys::wildcard();
         match party.party() {
             Party::Withheld => keys.add(KeyShape::WITHHELD, 0),
             Party::Literal(text) => keys.add(KeyShape::TEXT, text_key(text)),
             Party::Number(number) => {
                 keys.add(KeyShape::EXACT, number.key());
                 keys.add_prefixes(*number, shapes);
-                if shapes & KeyShape::COUNTRY.bit() != 0 {
-                    let country = party.country();
-                    country.inspect(|country| keys.add(KeyShape::COUNTRY, country.key()));
+                if shapes & KeyShape::COUNTRY.bit() != 0
+                    && let Some(country) = party.country()
+                {
+                    keys.add(KeyShape::COUNTRY, country.key());
                 }
             }
         }
         if shapes & KeyShape::LIST.bit() != 0 {
-            party.lists().for_each(|list| keys.add_list(list.index() as u64));
+            party.lists().for_each(|list| keys.add_list(list));
         }
         keys
     }
 
     /// Returns the keys of all entries that cover every number of a pattern.
     pub(crate) fn for_pattern(pattern: &NumberPattern, lists: &Lists) -> PartyKeys {
-        let mut keys = PartyKeys { shapes: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
+        let of_party = |party: Party| PartyKeys::new(&lists.lookup(&party), u32::MAX);
+        let mut keys = PartyKeys::wildcard();
         match pattern {
-            NumberPattern::Exact(number) => {
-                let party = Party::Number(*number);
-                return PartyKeys::new(&lists.lookup(&party), u32::MAX);
-            }
-            NumberPattern::Literal(text) => {
-                let party = Party::Literal(text.clone());
-                return PartyKeys::new(&lists.lookup(&party), u32::MAX);
-            }
+            NumberPattern::Exact(number) => return of_party(Party::Number(*number)),
+            NumberPattern::Literal(text) => return of_party(Party::Literal(text.clone())),
             NumberPattern::Prefix(prefix) => keys.add_shared(*prefix, lists),
             NumberPattern::Digits(_) => {
                 if let Some(prefix) = pattern.leading_digits() {
@@ -253,25 +248,24 @@ impl PartyKeys {
                 }
             }
             NumberPattern::Country(country) => keys.add(KeyShape::COUNTRY, country.key()),
-            NumberPattern::List(list, _) => keys.add_list(list.index() as u64),
+            NumberPattern::List(list, _) => keys.add_list(*list),
             NumberPattern::Withheld => keys.add(KeyShape::WITHHELD, 0),
         }
-        keys.add(KeyShape::ANY, 0);
         keys
     }
 
     /// Adds the keys that all numbers with this prefix share.
     fn add_shared(&mut self, prefix: PhoneNumber, lists: &Lists) {
         self.add_prefixes(prefix, u32::MAX);
-        let country = prefix.country_as_prefix();
-        country.inspect(|country| self.add(KeyShape::COUNTRY, country.key()));
-        lists
-            .lists_with_prefix(prefix)
-            .into_iter()
-            .for_each(|list| self.add_list(list.index() as u64));
+        if let Some(country) = prefix.country_as_prefix() {
+            self.add(KeyShape::COUNTRY, country.key());
+        }
+        for list in lists.lists_with_prefix(prefix) {
+            self.add_list(list);
+        }
     }
 
-    /// Returns the keys of a matcher without positive patterns.
+    /// Returns the key that every party has, and no other: that of a matcher without positive patterns.
     pub(crate) fn wildcard() -> PartyKeys {
         let mut keys = PartyKeys { shapes: 0, keys: [0; KeyShape::COUNT], lists: Vec::new() };
         keys.add(KeyShape::ANY, 0);
@@ -283,16 +277,18 @@ impl PartyKeys {
         self.keys[usize::from(shape.0)] = key;
     }
 
-    fn add_list(&mut self, key: u64) {
+    fn add_list(&mut self, list: ListId) {
         self.shapes |= KeyShape::LIST.bit();
-        self.lists.push(key);
+        self.lists.push(list.index() as u64);
     }
 
     fn add_prefixes(&mut self, number: PhoneNumber, shapes: u32) {
         for digits in 1..=number.digits() {
             let shape = KeyShape::prefix(digits);
-            if shapes & shape.bit() != 0 {
-                number.prefix(digits).inspect(|prefix| self.add(shape, prefix.key()));
+            if shapes & shape.bit() != 0
+                && let Some(prefix) = number.prefix(digits)
+            {
+                self.add(shape, prefix.key());
             }
         }
     }
