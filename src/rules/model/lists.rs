@@ -61,7 +61,7 @@ pub struct List {
     pub rows: usize,
     /// Hash of the file; none if the rows are in the rule table.
     pub digest: Option<[u8; 32]>,
-    /// The list may not lose any number of rows.
+    /// The number of rows that the list may lose is limited.
     pub is_guarded: bool,
     /// File of the rows; none if they are in the rule table.
     file: Option<Box<str>>,
@@ -351,19 +351,24 @@ impl Lists {
         &self.lists
     }
 
-    /// Returns some entry of the list: a number if it has one, else a prefix or a text.
+    /// Returns the smallest entry of a list: a number if it has one, else a prefix or a text.
     pub fn any_item(&self, list: ListId) -> Option<Item> {
-        let entries = self.entries.iter().filter(|entry| entry.list == list);
-        let smallest = entries.map(|entry| entry.key).min();
-        let text = || {
-            let mut texts = self.texts.iter();
-            texts.find(|(_, rows)| rows.iter().any(|(other, _)| *other == list))
-        };
-        match smallest {
+        match self.keys_of(list).min() {
             Some(key) if key & PREFIX == 0 => PhoneNumber::from_key(key).map(Item::Number),
             Some(key) => PhoneNumber::from_key(key & !PREFIX).map(Item::Prefix),
-            None => text().map(|(text, _)| Item::Text(text.clone())),
+            None => self.texts_of(list).min().map(|text| Item::Text(text.into())),
         }
+    }
+
+    /// Returns the keys of the numbers and prefixes of a list, in no particular order.
+    fn keys_of(&self, list: ListId) -> impl Iterator<Item = u64> {
+        self.entries.iter().filter(move |entry| entry.list == list).map(|entry| entry.key)
+    }
+
+    /// Returns the texts of a list, in no particular order.
+    fn texts_of(&self, list: ListId) -> impl Iterator<Item = &str> {
+        let on_list = move |rows: &[(ListId, RowId)]| rows.iter().any(|(other, _)| *other == list);
+        self.texts.iter().filter(move |(_, rows)| on_list(rows)).map(|(text, _)| &**text)
     }
 
     /// Returns all entries of a list, unless it has more than `limit` or one is a prefix.
@@ -371,27 +376,27 @@ impl Lists {
         if self.list(list).size > limit {
             return None;
         }
-        let entries = self.entries.iter().filter(|entry| entry.list == list);
-        let mut keys: Vec<_> = entries.map(|entry| entry.key).collect();
+        let mut keys: Vec<u64> = self.keys_of(list).collect();
         keys.sort_unstable();
-        let numbers = keys.into_iter().map(PhoneNumber::from_key);
-        let mut parties =
-            numbers.map(|number| number.map(Party::Number)).collect::<Option<Vec<_>>>()?;
-        let texts = self.texts.iter();
-        let texts = texts.filter(|(_, rows)| rows.iter().any(|(other, _)| *other == list));
-        parties.extend(texts.map(|(text, _)| Party::Literal(text.clone())));
+        let numbers = keys.into_iter().map(|key| Some(Party::Number(PhoneNumber::from_key(key)?)));
+        let mut parties = numbers.collect::<Option<Vec<Party>>>()?;
+        parties.extend(self.texts_of(list).map(|text| Party::Literal(text.into())));
         Some(parties)
     }
 
     /// Adds an empty list. The caller ensures that the name is new.
     pub(crate) fn add(&mut self, name: &str, file: Option<&str>) -> ListId {
         let id = ListId(self.lists.len() as u32);
-        let (columns, cells) = (Vec::new(), Vec::new());
-        let file = file.map(Box::from);
-        let (digest, is_guarded) = (None, false);
-        let name = name.into();
-        let (size, rows) = (0, 0);
-        self.lists.push(List { name, size, rows, digest, is_guarded, file, columns, cells });
+        self.lists.push(List {
+            name: name.into(),
+            size: 0,
+            rows: 0,
+            digest: None,
+            is_guarded: false,
+            file: file.map(Box::from),
+            columns: Vec::new(),
+            cells: Vec::new(),
+        });
         id
     }
 
