@@ -35,10 +35,7 @@ impl Lookup {
         match &self.backend {
             LookupBackend::Sql(sql) => sql.parameters.iter().collect(),
             LookupBackend::Http(http) => {
-                let mut texts = vec![&http.url];
-                texts.extend(http.headers.iter().map(|(_, text)| text));
-                http.body.iter().for_each(|body| body.add_templates(&mut texts));
-                texts.into_iter().flat_map(RequestTemplate::required_values).collect()
+                http.templates().into_iter().flat_map(RequestTemplate::required_values).collect()
             }
         }
     }
@@ -68,10 +65,7 @@ impl LookupBackend {
         match self {
             LookupBackend::Sql(sql) => vec![sql.database.to_string()],
             LookupBackend::Http(http) => {
-                let headers = http.headers.iter().map(|(_, value)| value);
-                let mut templates: Vec<&RequestTemplate> = headers.chain([&http.url]).collect();
-                http.body.iter().for_each(|body| body.add_templates(&mut templates));
-                let references = templates.into_iter().flat_map(RequestTemplate::secrets);
+                let references = http.templates().into_iter().flat_map(RequestTemplate::secrets);
                 references.map(str::to_owned).collect()
             }
         }
@@ -93,6 +87,16 @@ pub struct HttpLookup {
     pub result: Box<str>,
     /// Whether the host may have an address that is not on the internet.
     pub allow_private: bool,
+}
+
+impl HttpLookup {
+    /// Returns the texts of the URL, the headers and the body.
+    fn templates(&self) -> Vec<&RequestTemplate> {
+        let headers = self.headers.iter().map(|(_, value)| value);
+        let mut templates: Vec<&RequestTemplate> = [&self.url].into_iter().chain(headers).collect();
+        self.body.iter().for_each(|body| body.add_templates(&mut templates));
+        templates
+    }
 }
 
 /// Method of a look-up's request.

@@ -28,9 +28,9 @@ pub enum TemplateNode {
     Table(Vec<(Box<str>, TemplateNode)>),
 }
 
-/// Room for the texts that a call fills into objects, and what has found none.
+/// Room for the texts with values of a call, and the texts for which there was none.
 pub(crate) struct ObjectRoom {
-    /// Bytes that can still be filled in.
+    /// Bytes that are left.
     bytes: usize,
     /// Texts that were left out.
     pub(crate) left_out: Vec<LeftOut>,
@@ -43,17 +43,16 @@ impl Default for ObjectRoom {
 }
 
 /// Rendering of one object: its values, the room, and the names that lead to the current entry.
-struct Filling<'f> {
-    context: TemplateContext<'f>,
-    room: &'f mut ObjectRoom,
-    path: Vec<&'f str>,
+struct Rendering<'r> {
+    context: TemplateContext<'r>,
+    room: &'r mut ObjectRoom,
+    path: Vec<&'r str>,
 }
 
 impl ObjectTemplate {
     /// Builds an object template. An object without placeholders is rendered only once.
     pub fn new(entries: Vec<(Box<str>, TemplateNode)>) -> ObjectTemplate {
-        let constant: Option<Object> =
-            entries.iter().map(|(name, node)| Some((name.to_string(), node.constant()?))).collect();
+        let constant = constant_object(&entries);
         ObjectTemplate { entries, constant }
     }
 
@@ -78,11 +77,16 @@ impl ObjectTemplate {
         match &self.constant {
             Some(object) => Cow::Borrowed(object),
             None => {
-                let mut filling = Filling { context, room, path: vec![name] };
-                Cow::Owned(filling.object(&self.entries))
+                let mut rendering = Rendering { context, room, path: vec![name] };
+                Cow::Owned(rendering.object(&self.entries))
             }
         }
     }
+}
+
+/// Returns the object, if it has no placeholders.
+fn constant_object(entries: &[(Box<str>, TemplateNode)]) -> Option<Object> {
+    entries.iter().map(|(name, node)| Some((name.to_string(), node.constant()?))).collect()
 }
 
 fn lookups_of(
@@ -113,18 +117,13 @@ impl TemplateNode {
             TemplateNode::Plain(value) => Some(value.clone()),
             TemplateNode::Text(template) => Some(Value::from(template.literal()?)),
             TemplateNode::List(nodes) => nodes.iter().map(TemplateNode::constant).collect(),
-            TemplateNode::Table(entries) => {
-                let entries = entries.iter();
-                let constants =
-                    entries.map(|(name, node)| Some((name.to_string(), node.constant()?)));
-                Some(Value::Object(constants.collect::<Option<Object>>()?))
-            }
+            TemplateNode::Table(entries) => constant_object(entries).map(Value::Object),
         }
     }
 }
 
-impl<'f> Filling<'f> {
-    fn object(&mut self, entries: &'f [(Box<str>, TemplateNode)]) -> Object {
+impl<'r> Rendering<'r> {
+    fn object(&mut self, entries: &'r [(Box<str>, TemplateNode)]) -> Object {
         let mut object = Object::new();
         for (name, node) in entries {
             self.path.push(name);
@@ -136,7 +135,7 @@ impl<'f> Filling<'f> {
         object
     }
 
-    fn node(&mut self, node: &'f TemplateNode) -> Option<Value> {
+    fn node(&mut self, node: &'r TemplateNode) -> Option<Value> {
         match node {
             TemplateNode::Plain(value) => Some(value.clone()),
             TemplateNode::Text(template) => self.text(template).map(Value::from),
@@ -148,7 +147,7 @@ impl<'f> Filling<'f> {
     }
 
     /// Renders a text. Only texts with placeholders use up room: the others do not depend on the call.
-    fn text(&mut self, template: &'f Template) -> Option<String> {
+    fn text(&mut self, template: &'r Template) -> Option<String> {
         if let Some(text) = template.literal() {
             return Some(text.to_owned());
         }

@@ -7,7 +7,7 @@ use crate::diagnostics::Problem;
 /// A part of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TextPart<'t> {
-    /// Text that stands as it is.
+    /// Literal text.
     Text(String),
     /// A placeholder: the text between `${` and `}`, and the range with both.
     Placeholder { inside: &'t str, span: Range<usize> },

@@ -1,11 +1,11 @@
 //! Texts of a look-up's request, with values of the call: `https://crm.example.com/${from}`.
 //!
-//! The values are escaped for the place at which they stand when the request is made, so that text that a
-//! caller controls never becomes syntax.
+//! The request escapes each value for the place at which it stands, so that text that a caller controls
+//! never becomes syntax.
 
 use std::borrow::Cow;
 
-use super::placeholder::{self, IfUnknown, InvalidTemplate, TextPart};
+use super::placeholder::{self, BAD_TEMPLATE, IfUnknown, InvalidTemplate, TextPart};
 use crate::diagnostics::{Problem, did_you_mean};
 use crate::domain::call::Call;
 use crate::domain::party::Party;
@@ -17,7 +17,7 @@ pub struct RequestTemplate(Vec<RequestPart>);
 /// A part of a [`RequestTemplate`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestPart {
-    /// Text that stands as it is.
+    /// Literal text.
     Text(Box<str>),
     /// Value of the call, and the text that replaces it if it is unknown. Without that text, the
     /// look-up is not asked.
@@ -126,39 +126,38 @@ impl RequestTemplate {
 
 fn request_part(inside: &str) -> Result<RequestPart, Problem> {
     let (name, if_unknown) = placeholder::name_and_default(inside)?;
-    if let IfUnknown::Omit = if_unknown {
-        let message = format!("`${{{inside}}}`: a request has no part that can be omitted");
-        let help = format!(
-            "write `${{{name}}}`: without the value, the look-up is not asked; or `${{{name}|default}}`"
-        );
-        return Err(Problem::new("bad-template", message).help(help));
-    }
+    let invalid = |message: &str, help: String| {
+        Err(Problem::new(BAD_TEMPLATE, format!("`${{{inside}}}`: {message}")).help(help))
+    };
     let default = match if_unknown {
+        IfUnknown::Impossible => None,
         IfUnknown::Default(text) => Some(text),
-        IfUnknown::Impossible | IfUnknown::Omit => None,
+        IfUnknown::Omit => {
+            let help = format!(
+                "write `${{{name}}}`: without the value, the look-up is not asked; or `${{{name}|default}}`"
+            );
+            return invalid("a request has no part that can be omitted", help);
+        }
     };
     match name.split_once('.') {
-        Some(("env", variable)) if !variable.is_empty() => {
-            if default.is_some() {
-                let message = format!("`${{{inside}}}`: an environment variable has no default");
-                return Err(Problem::new("bad-template", message)
-                    .help(format!("write `${{{name}}}`, and set the variable")));
+        Some(("env", variable)) if !variable.is_empty() => match default {
+            None => Ok(RequestPart::Secret(format!("env:{variable}").into())),
+            Some(_) => {
+                let help = format!("write `${{{name}}}`, and set the variable");
+                invalid("an environment variable has no default", help)
             }
-            Ok(RequestPart::Secret(format!("env:{variable}").into()))
-        }
-        Some(("file", path)) if path.starts_with('/') && path.len() > 1 => {
-            if default.is_some() {
-                let message = format!("`${{{inside}}}`: a file has no default");
-                return Err(Problem::new("bad-template", message)
-                    .help(format!("write `${{{name}}}`, and create the file")));
+        },
+        Some(("file", path)) if path.starts_with('/') && path.len() > 1 => match default {
+            None => Ok(RequestPart::Secret(format!("file:{path}").into())),
+            Some(_) => {
+                let help = format!("write `${{{name}}}`, and create the file");
+                invalid("a file has no default", help)
             }
-            Ok(RequestPart::Secret(format!("file:{path}").into()))
-        }
+        },
         Some(("file", path)) => {
-            let message = format!("`${{{inside}}}`: the path of a secret must be absolute");
             let name = path.trim_start_matches('/');
-            Err(Problem::new("bad-template", message)
-                .help(format!("write `${{file./run/secrets/{name}}}`")))
+            let help = format!("write `${{file./run/secrets/{name}}}`");
+            invalid("the path of a secret must be absolute", help)
         }
         _ => match RequestValue::parse(name) {
             Some(value) => Ok(RequestPart::Value(value, default)),
@@ -226,7 +225,7 @@ impl RequestValue {
             RequestValue::Sip(header) => call.sip_header(header).map(Cow::Borrowed),
             RequestValue::Attribute(name) => call.attribute(name).map(Cow::Borrowed),
         };
-        // Without it, `/customers/${sip.x-id}` would be the list of all customers.
+        // With an empty value, `/customers/${sip.x-id}` would be the list of all customers.
         value.filter(|value| !value.is_empty())
     }
 }

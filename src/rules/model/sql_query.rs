@@ -42,7 +42,7 @@ impl fmt::Display for QueryError {
 }
 
 impl NumberedQuery {
-    /// Reads a query. It must be one `SELECT`, so that a look-up cannot change the database.
+    /// Reads a query. It must be one `SELECT`, since a look-up only reads.
     ///
     /// ```
     /// use switchboard::rules::NumberedQuery;
@@ -66,7 +66,7 @@ impl NumberedQuery {
     }
 }
 
-/// Ignores comments and parentheses before the first word.
+/// Returns whether the first word is `SELECT` or `WITH`, leaving aside comments and parentheses before it.
 fn begins_with_select(text: &str) -> bool {
     let mut rest = text;
     loop {
@@ -99,7 +99,7 @@ impl<'q> Scanner<'q> {
                 '-' if self.rest.starts_with("--") => self.copy_line(),
                 '/' if self.rest.starts_with("/*") => self.copy_until("*/", "a comment")?,
                 '$' => self.copy_dollar_quoted()?,
-                ':' => self.parameter(),
+                ':' => self.replace_parameter(),
                 ';' => return Err(QueryError::SeveralStatements),
                 '?' => return Err(QueryError::NumberedParameter('?')),
                 c => self.copy(c.len_utf8()),
@@ -126,7 +126,7 @@ impl<'q> Scanner<'q> {
         self.copy(self.rest.find('\n').unwrap_or(self.rest.len()));
     }
 
-    /// `$$text$$` and `$tag$text$tag$` are strings of PostgreSQL; `$1` is a parameter without a name.
+    /// Copies `$$text$$` or `$tag$text$tag$`, strings of PostgreSQL; `$1` is a parameter without a name.
     fn copy_dollar_quoted(&mut self) -> Result<(), QueryError> {
         let after = &self.rest[1..];
         let tag = after.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(after.len());
@@ -139,8 +139,8 @@ impl<'q> Scanner<'q> {
         self.copy_until(&delimiter, "a string")
     }
 
-    /// `:name` is a parameter, `::type` a conversion of PostgreSQL.
-    fn parameter(&mut self) {
+    /// Numbers the parameter `:name`. Copies `::type`, a conversion of PostgreSQL, and a colon alone.
+    fn replace_parameter(&mut self) {
         if self.rest.starts_with("::") {
             return self.copy(2);
         }

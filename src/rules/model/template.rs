@@ -188,22 +188,10 @@ impl Template {
 
     /// Returns the placeholder when the template is nothing else.
     pub fn single_placeholder(&self) -> Option<SinglePlaceholder<'_>> {
-        let [TemplatePart::Placeholder { value, if_unknown }] = self.0.as_slice() else {
+        let [TemplatePart::Placeholder { if_unknown, .. }] = self.0.as_slice() else {
             return None;
         };
-        let cell = match value {
-            ValueName::Column { cell, .. } => Some(*cell),
-            ValueName::From
-            | ValueName::To
-            | ValueName::ForwardedFrom
-            | ValueName::Channel
-            | ValueName::Source
-            | ValueName::Rule
-            | ValueName::NumberId
-            | ValueName::Sip(_)
-            | ValueName::Attribute(_)
-            | ValueName::Lookup(..) => None,
-        };
+        let cell = self.cells().next();
         let default = match if_unknown {
             IfUnknown::Default(text) => Some(&**text),
             IfUnknown::Impossible | IfUnknown::Omit => None,
@@ -299,22 +287,21 @@ impl Template {
         self.0.iter().map(part).collect()
     }
 
-    /// Returns the size of the text without any placeholder, in bytes.
+    /// Returns the size of the text outside of placeholders, in bytes.
     pub(crate) fn literal_bytes(&self) -> usize {
-        let bytes = |part: &TemplatePart| match part {
-            TemplatePart::Text(text) => text.len(),
-            TemplatePart::Placeholder { .. } => 0,
-        };
-        self.0.iter().map(bytes).sum()
+        self.literals().map(str::len).sum()
     }
 
-    /// Returns the size of the text without any placeholder, in characters.
+    /// Returns the size of the text outside of placeholders, in characters.
     pub(crate) fn literal_chars(&self) -> usize {
-        let chars = |part: &TemplatePart| match part {
-            TemplatePart::Text(text) => text.chars().count(),
-            TemplatePart::Placeholder { .. } => 0,
-        };
-        self.0.iter().map(chars).sum()
+        self.literals().map(|text| text.chars().count()).sum()
+    }
+
+    fn literals(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            TemplatePart::Text(text) => Some(&**text),
+            TemplatePart::Placeholder { .. } => None,
+        })
     }
 
     /// Renders the template into at most `max_bytes`.
