@@ -14,8 +14,7 @@ use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use super::dates::parse;
-use super::dates::{Dates, DaySpec};
+use super::dates::{Dates, DaySpec, parse};
 use crate::diagnostics::Problem;
 
 /// `[hours.NAME]`: opening hours.
@@ -233,7 +232,7 @@ fn parse_span(text: &str) -> Result<TimeSpan, Problem> {
     };
     let (start, end) = (parse_start_time(start.trim())?, parse_time(end.trim())?);
     if start == end {
-        let help = "for all day, write `00:00-24:00`".to_owned();
+        let help = "for all day, write `00:00-24:00`";
         return Err(Problem::new(BAD_TIME, format!("`{text}` ends at its start")).help(help));
     }
     Ok(TimeSpan { start, end: if end < start { end + MINUTES_PER_DAY } else { end } })
@@ -245,7 +244,7 @@ pub(super) fn parse_start_time(text: &str) -> Result<u16, Problem> {
     if minute < MINUTES_PER_DAY {
         return Ok(minute);
     }
-    let help = "write `00:00` for the start of the next day".to_owned();
+    let help = "write `00:00` for the start of the next day";
     Err(Problem::new(BAD_TIME, format!("`{text}` cannot be a start")).help(help))
 }
 
@@ -277,7 +276,7 @@ pub(crate) fn parse_weekdays(text: &str) -> Result<Vec<Weekday>, Problem> {
     let first = parse::parse_weekday(first.trim(), BAD_TIME)?;
     let last = parse::parse_weekday(last.trim(), BAD_TIME)?;
     if first == last {
-        let help = "write a single day without a range, or `mon-sun` for the whole week".to_owned();
+        let help = "write a single day without a range, or `mon-sun` for the whole week";
         return Err(
             Problem::new(BAD_TIME, format!("`{text}` starts and ends on the same day")).help(help)
         );

@@ -1,7 +1,7 @@
 //! Reads opening hours as people write them, such as `Mo-Fr 9am–5:30pm`, and returns the lines that a
 //! rule table has instead. Only help texts use them.
 
-use super::{MINUTES_PER_DAY, TimeSpan, parse_spans, twelve_hours};
+use super::{MINUTES_PER_DAY, TimeSpan, parse, parse_spans, twelve_hours};
 use crate::rules::model::spelling::{AND, TO, WEEKDAYS, plain, replace_words, weekday};
 
 /// Correction of a key and its times.
@@ -17,12 +17,11 @@ pub(crate) enum Correction {
 /// the key.
 pub(crate) fn correct_week(key: &str, times: &[&str]) -> Option<Correction> {
     let days_of_key = days(&plain(key));
-    let span = start_and_end(times);
-    let times = span.as_ref().map_or_else(|| times.to_vec(), |span| vec![span.as_str()]);
+    let times = plain_times(times);
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut is_closed = false;
     for text in &times {
-        for (days, times) in clauses(&plain(text))? {
+        for (days, times) in clauses(text)? {
             let days = days.or_else(|| days_of_key.clone())?;
             let Times::Spans(times) = times else {
                 is_closed = true;
@@ -41,12 +40,11 @@ pub(crate) fn correct_week(key: &str, times: &[&str]) -> Option<Correction> {
 
 /// Corrects the times of a date, a key of `open`.
 pub(crate) fn correct_date(key: &str, times: &[&str]) -> Option<Correction> {
-    let span = start_and_end(times);
-    let times = span.as_ref().map_or_else(|| times.to_vec(), |span| vec![span.as_str()]);
+    let times = plain_times(times);
     let mut spans = Vec::new();
     let mut is_closed = false;
     for text in &times {
-        match read_times(&plain(text))? {
+        match read_times(text)? {
             Times::Spans(times) => spans.push(times),
             Times::Closed => is_closed = true,
         }
@@ -55,17 +53,22 @@ pub(crate) fn correct_date(key: &str, times: &[&str]) -> Option<Correction> {
     lines_or_closed(in_the_afternoon(lines, &times), is_closed)
 }
 
-/// Returns the span of a list that consists of its start and its end: `["09:00", "17:00"]`.
-fn start_and_end(times: &[&str]) -> Option<String> {
-    let [start, end] = times else { return None };
-    let is_time = |text: &str| read_time(&plain(text)).is_some();
-    (is_time(start) && is_time(end)).then(|| format!("{start}-{end}"))
+/// Returns the texts in plain characters. A list that consists of a start and an end, `["09:00", "17:00"]`, is
+/// one span.
+fn plain_times(times: &[&str]) -> Vec<String> {
+    let times: Vec<String> = times.iter().map(|text| plain(text)).collect();
+    match &times[..] {
+        [start, end] if read_time(start).is_some() && read_time(end).is_some() => {
+            vec![format!("{start}-{end}")]
+        }
+        _ => times,
+    }
 }
 
 /// Corrects spans that follow those of the morning, as in `8-12, 2-6`, unless a text says which half of the day
 /// it means.
-fn in_the_afternoon(mut lines: Vec<(String, String)>, times: &[&str]) -> Vec<(String, String)> {
-    if times.iter().any(|text| names_the_morning(&plain(text))) {
+fn in_the_afternoon(mut lines: Vec<(String, String)>, times: &[String]) -> Vec<(String, String)> {
+    if times.iter().any(|text| names_the_morning(text)) {
         return lines;
     }
     for (_, times) in &mut lines {
@@ -294,17 +297,16 @@ const AFTERNOON: std::ops::Range<u16> = 60..5 * 60;
 fn read_span(text: &str) -> Option<String> {
     let (start, end) = text.split_once('-')?;
     let (start, end) = (read_time(start)?, read_time(end)?);
-    let mut from = start.minute(start.is_pm.or(end.is_pm.filter(|_| start.is_twelve_hour())))?;
-    let mut until = end.minute(end.is_pm)?;
-    if from >= until && start.is_pm.is_none() && end.is_pm == Some(true) {
+    let mut from = start.minute(start.half.or(end.half.filter(|_| start.is_twelve_hour())))?;
+    let mut until = end.minute(end.half)?;
+    if from >= until && start.half.is_none() && end.half == Some(Half::Pm) {
         from = start.minute(None)?; // 9-5pm
     }
-    let is_bare = start.is_twelve_hour() && end.is_twelve_hour() && end.is_pm.is_none();
-    if until <= from && is_bare && start.is_pm != Some(true) && until > 0 {
+    let is_bare = start.is_twelve_hour() && end.is_twelve_hour() && end.half.is_none();
+    if until <= from && is_bare && start.half != Some(Half::Pm) && until > 0 {
         until += MINUTES_PER_DAY / 2; // 9-5 and 9am-5
     }
-    if is_bare && start.is_pm.is_none() && AFTERNOON.contains(&from) && until < MINUTES_PER_DAY / 2
-    {
+    if is_bare && start.half.is_none() && AFTERNOON.contains(&from) && until < MINUTES_PER_DAY / 2 {
         (from, until) = (from + MINUTES_PER_DAY / 2, until + MINUTES_PER_DAY / 2); // 2-6
     }
     if end.is_last_minute() || until == 0 {
@@ -320,19 +322,27 @@ fn read_span(text: &str) -> Option<String> {
     Some(TimeSpan { start: from, end }.to_string())
 }
 
+/// Half of the day that a time names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Am,
+    Pm,
+}
+
 /// A time with what its form says about the clock.
 #[derive(Clone, Copy)]
 struct WrittenTime {
     hour: u16,
     minute: u16,
-    is_pm: Option<bool>,
-    /// The hour has two digits, as on a clock of 24 hours.
+    half: Option<Half>,
+    /// The hour begins with a zero, as on a 24-hour clock.
     has_leading_zero: bool,
 }
 
 impl WrittenTime {
-    const fn at(hour: u16, is_pm: Option<bool>) -> WrittenTime {
-        WrittenTime { hour, minute: 0, is_pm, has_leading_zero: false }
+    /// Returns noon, `Pm`, or midnight, `Am`.
+    fn twelve(half: Half) -> WrittenTime {
+        WrittenTime { hour: 12, minute: 0, half: Some(half), has_leading_zero: false }
     }
 
     fn is_twelve_hour(self) -> bool {
@@ -340,15 +350,14 @@ impl WrittenTime {
     }
 
     fn is_last_minute(self) -> bool {
-        self.hour == 23 && self.minute == 59 && self.is_pm.is_none()
-            || self.hour == 11 && self.minute == 59 && self.is_pm == Some(true)
+        self.minute == 59 && matches!((self.hour, self.half), (23, None) | (11, Some(Half::Pm)))
     }
 
-    /// Returns the minute of the day, on this half of the day.
-    fn minute(self, is_pm: Option<bool>) -> Option<u16> {
-        let hour = match is_pm.filter(|_| (1..=12).contains(&self.hour)) {
-            Some(true) => self.hour % 12 + 12,
-            Some(false) => self.hour % 12,
+    /// Returns the minute of the day, in this half of it.
+    fn minute(self, half: Option<Half>) -> Option<u16> {
+        let hour = match half.filter(|_| (1..=12).contains(&self.hour)) {
+            Some(Half::Pm) => self.hour % 12 + 12,
+            Some(Half::Am) => self.hour % 12,
             None => self.hour,
         };
         let minute = hour * 60 + self.minute;
@@ -359,25 +368,22 @@ impl WrittenTime {
 fn read_time(text: &str) -> Option<WrittenTime> {
     let text = text.replace(' ', "");
     match text.as_str() {
-        "noon" | "12noon" | "midday" | "mittag" => return Some(WrittenTime::at(12, Some(true))),
-        "midnight" | "12midnight" | "mitternacht" => return Some(WrittenTime::at(12, Some(false))),
+        "noon" | "12noon" | "midday" | "mittag" => return Some(WrittenTime::twelve(Half::Pm)),
+        "midnight" | "12midnight" | "mitternacht" => return Some(WrittenTime::twelve(Half::Am)),
         _ => {}
     }
     let suffixes = [
-        ("a.m.", false),
-        ("am", false),
-        ("a.m", false),
-        ("p.m.", true),
-        ("pm", true),
-        ("p.m", true),
+        ("a.m.", Half::Am),
+        ("am", Half::Am),
+        ("a.m", Half::Am),
+        ("p.m.", Half::Pm),
+        ("pm", Half::Pm),
+        ("p.m", Half::Pm),
     ];
-    let half = suffixes.iter().find_map(|(suffix, pm)| Some((text.strip_suffix(suffix)?, *pm)));
-    let (text, is_pm) = half.map_or((text.as_str(), None), |(text, pm)| (text, Some(pm)));
+    let half = suffixes.iter().find_map(|(suffix, half)| Some((text.strip_suffix(suffix)?, *half)));
+    let (text, half) = half.map_or((text.as_str(), None), |(text, half)| (text, Some(half)));
     let text = text.strip_suffix("uhr").unwrap_or(text).trim_end_matches(['h', '.', ':']);
-    let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => text.parse::<u16>().ok().filter(|_| text.len() <= 2),
-        false => None,
-    };
+    let number = |text: &str| parse::number::<u16>(text).filter(|_| text.len() <= 2);
     let mut parts = text.split([':', '.', 'h']);
     let (first, second, third) = (parts.next()?, parts.next(), parts.next());
     let (hour, minute) = match second {
@@ -393,7 +399,7 @@ fn read_time(text: &str) -> Option<WrittenTime> {
         return None;
     }
     let has_leading_zero = hour.len() == 2 && hour.starts_with('0');
-    Some(WrittenTime { hour: number(hour)?, minute, is_pm, has_leading_zero })
+    Some(WrittenTime { hour: number(hour)?, minute, half, has_leading_zero })
 }
 
 #[cfg(test)]
