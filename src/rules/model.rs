@@ -66,7 +66,7 @@ pub struct RuleSet {
     pub uses_lookups: bool,
     /// Whether a rule needs the caller's history.
     pub uses_history: bool,
-    /// How the records are asked for it.
+    /// How the records are asked for histories.
     pub history: HistoryPolicy,
     /// Hours that rules refer to.
     pub hours: Vec<Hours>,
@@ -191,6 +191,46 @@ impl Rule {
             clauses.unwrap_or_default().iter().filter_map(|clause| clause.operand.lookup());
         lookups.collect()
     }
+
+    /// Returns the condition on one of the numbers by which the rule is found: its own or that of its
+    /// scope, whichever accepts fewer numbers. The other one still has to hold.
+    pub fn narrowest(&self, side: Side) -> &NumberMatcher {
+        let own = self.numbers(side);
+        self.scope.as_ref().map_or(own, |scope| narrower(own, scope.numbers(side)))
+    }
+
+    /// Returns the rule's own condition on one of the numbers.
+    pub fn numbers(&self, side: Side) -> &NumberMatcher {
+        match side {
+            Side::To => &self.to,
+            Side::From => &self.from,
+            Side::ForwardedFrom => {
+                let conditions = self.conditions.as_ref();
+                conditions.map_or(&NumberMatcher::Anyone, |conditions| &conditions.forwarded_from)
+            }
+        }
+    }
+
+    /// Returns whether the rule and its scope accept calls from this origin.
+    pub(crate) fn accepts(&self, origin: &Origin<'_>) -> bool {
+        self.conditions.as_ref().is_none_or(|conditions| conditions.accept(origin))
+            && self.scope.as_ref().is_none_or(|scope| scope.conditions.accept(origin))
+    }
+
+    /// Returns whether a platform cannot carry out the rule's outcome, so that its own agent takes the call.
+    pub(crate) fn is_unsupported_at(&self, platform: Platform) -> bool {
+        let additions = self.additions.as_ref();
+        additions.is_some_and(|additions| additions.unsupported_at.contains(&platform))
+    }
+
+    /// Returns whether the rule decides every call that no earlier rule decides.
+    pub(crate) fn matches_every_call(&self) -> bool {
+        let matches_all = self.to.is_anything()
+            && self.from.is_anything()
+            && self.conditions.is_none()
+            && self.scope.is_none();
+        matches_all && self.action != Action::Continue
+    }
 }
 
 /// Conditions of a rule other than its numbers.
@@ -225,33 +265,6 @@ pub struct Scope {
     pub from: NumberMatcher,
     /// Channels, platforms, sources and ids of numbers. The other conditions match everything.
     pub conditions: Conditions,
-}
-
-impl Rule {
-    /// Returns the condition on one of the numbers by which the rule is found: its own or that of its
-    /// scope, whichever accepts fewer numbers. The other one still has to hold.
-    pub fn narrowest(&self, side: Side) -> &NumberMatcher {
-        let own = self.numbers(side);
-        self.scope.as_ref().map_or(own, |scope| narrower(own, scope.numbers(side)))
-    }
-
-    /// Returns the rule's own condition on one of the numbers.
-    pub fn numbers(&self, side: Side) -> &NumberMatcher {
-        match side {
-            Side::To => &self.to,
-            Side::From => &self.from,
-            Side::ForwardedFrom => {
-                let conditions = self.conditions.as_ref();
-                conditions.map_or(&NumberMatcher::Anyone, |conditions| &conditions.forwarded_from)
-            }
-        }
-    }
-
-    /// Returns whether the rule and its scope accept calls from this origin.
-    pub(crate) fn accepts(&self, origin: &Origin<'_>) -> bool {
-        self.conditions.as_ref().is_none_or(|conditions| conditions.accept(origin))
-            && self.scope.as_ref().is_none_or(|scope| scope.conditions.accept(origin))
-    }
 }
 
 impl Scope {
@@ -335,7 +348,7 @@ pub struct RuleAdditions {
 }
 
 impl RuleAdditions {
-    /// Returns the look-ups whose answers those of the values contain that are sent.
+    /// Returns the look-ups whose answers appear in the values that are sent.
     pub fn lookups_of(&self, sent: SentAdditions) -> LookupSet {
         let of_say = self.say.as_ref().map(|say| say.lookups()).unwrap_or_default();
         match sent {
@@ -346,23 +359,6 @@ impl RuleAdditions {
                 headers.fold(of_say, LookupSet::union)
             }
         }
-    }
-}
-
-impl Rule {
-    /// Returns whether the rule's outcome is beyond a platform, whose own agent takes the call.
-    pub(crate) fn is_unsupported_at(&self, platform: Platform) -> bool {
-        let additions = self.additions.as_ref();
-        additions.is_some_and(|additions| additions.unsupported_at.contains(&platform))
-    }
-
-    /// Returns whether the rule decides every call that no earlier rule decides.
-    pub(crate) fn matches_every_call(&self) -> bool {
-        let matches_all = self.to.is_anything()
-            && self.from.is_anything()
-            && self.conditions.is_none()
-            && self.scope.is_none();
-        matches_all && self.action != Action::Continue
     }
 }
 
@@ -401,7 +397,7 @@ impl RuleSet {
         LookupId::of_position(self.lookups.iter().position(|lookup| *lookup.name == *name)?)
     }
 
-    /// Returns whether some rule decides each call.
+    /// Returns whether a rule decides every call that no earlier rule decides.
     pub fn has_rule_for_every_call(&self) -> bool {
         self.rules.iter().any(Rule::matches_every_call)
     }

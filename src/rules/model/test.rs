@@ -64,6 +64,7 @@ impl Expected {
         self.rule.is_none()
             && self.agent.is_none()
             && self.outcome.is_none()
+            && self.reason.is_none()
             && self.transfer.is_none()
             && self.say.is_none()
             && self.sip_headers.is_empty()
