@@ -155,8 +155,9 @@ toml_table! {
         /// File, or folder whose `*.toml` files form one rule table.
         path: FilePath,
         /// Interval at which the files of the rule table, lists included, are checked for changes. A
-        /// change is taken when the next check sees the same files. Changed rules are loaded without a restart; if they contain an error, the previous rules stay
-        /// live. `0` disables polling: rules are then reloaded on SIGHUP or `POST /reload` only.
+        /// change is taken when the next check sees the same files. Changed rules are loaded without a
+        /// restart; if they contain an error, the previous rules stay live. `0` disables polling: rules are
+        /// then reloaded on SIGHUP or `POST /reload` only.
         poll_ms: Milliseconds<0, LIMIT>,
         /// If files of the folder have errors, they stay at their last good version, and the other files go
         /// live. A file without a last good version is left out.
@@ -235,8 +236,8 @@ toml_table! {
         secrets: SecretReferences,
         /// `"required"`: requests that fail authentication are rejected. `"when-present"`: so are those with a
         /// wrong signature, but one without a signature needs the second factor alone; requires `url_token` or
-        /// `allow_from`. `"observe"`: all requests are answered, and authentication failures are counted. `"off"`: signatures are not verified;
-        /// requires `url_token` or `allow_from`.
+        /// `allow_from`. `"observe"`: all requests are answered, and authentication failures are counted.
+        /// `"off"`: signatures are not verified; requires `url_token` or `allow_from`.
         auth: OneOf<Mode> = "required",
         /// Second factor: reference to a token, `"env:RETELL_URL_TOKEN"` or `"file:PATH"`. The URL
         /// becomes `/inbound/NAME/TOKEN`, and requests without the token fail authentication.
@@ -459,11 +460,13 @@ pub(super) fn variable_of(name: &str) -> Option<String> {
     }
     let source = rest.strip_prefix("SOURCES_")?;
     let keys = SourceKeys::spec().names().map(str::to_uppercase);
-    let (name, key) = keys.into_iter().find_map(|key| {
-        let name = source.strip_suffix(&key)?.strip_suffix('_')?;
-        (!name.is_empty()).then(|| (name.to_owned(), key.clone()))
-    })?;
-    Some(format!("SWITCHBOARD__SOURCES__{name}__{key}"))
+    let found = keys.filter_map(|key| {
+        let name = source.strip_suffix(&key)?.strip_suffix('_').filter(|name| !name.is_empty())?;
+        Some((format!("SWITCHBOARD__SOURCES__{name}__{key}"), key.len()))
+    });
+    // `events_secrets` ends with `_secrets`: the longer key is meant, unless the name says otherwise.
+    let (meant, _) = found.max_by_key(|(meant, length)| (meant == name, *length))?;
+    Some(meant)
 }
 
 /// Returns the JSON Schema of a settings file, for editors, with the defaults of
@@ -480,4 +483,23 @@ pub fn json_schema() -> Value {
         }
     }
     schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_whose_key_ends_like_another_one_is_what_it_says() {
+        for (name, expected) in [
+            ("SWITCHBOARD__SOURCES__LAB__EVENTS_SECRETS", "LAB__EVENTS_SECRETS"),
+            ("SWITCHBOARD__SOURCES__LAB_EVENTS__SECRETS", "LAB_EVENTS__SECRETS"),
+            ("SWITCHBOARD__SOURCES__MY_ALLOW__FROM", "MY_ALLOW__FROM"),
+            ("SWITCHBOARD_SOURCES_LAB_EVENTS_SECRETS", "LAB__EVENTS_SECRETS"),
+            ("SWITCHBOARD_SOURCES_LAB_SECRETS", "LAB__SECRETS"),
+        ] {
+            let expected = format!("SWITCHBOARD__SOURCES__{expected}");
+            assert_eq!(variable_of(name), Some(expected), "{name}");
+        }
+    }
 }
