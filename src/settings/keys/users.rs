@@ -2,6 +2,7 @@
 
 use super::UserKeys;
 use super::reader::{Choice, Entry};
+use super::sources::DEV_KEY;
 use crate::domain::user::{PasswordHash, Role, User};
 
 /// Form of a user's name.
@@ -49,7 +50,14 @@ impl Entry<'_, '_> {
     pub(crate) fn password_hash(&mut self) -> Option<PasswordHash> {
         let text = self.text()?;
         let hash = match text.starts_with("env:") || text.starts_with("file:") {
-            true => String::from_utf8_lossy(self.secret()?.expose()).into_owned(),
+            true => {
+                let target = self.secret()?;
+                // Stands in for a missing hash, and is none: without it, there is no such user.
+                if target.equals(DEV_KEY.as_bytes()) {
+                    return None;
+                }
+                String::from_utf8_lossy(target.expose()).into_owned()
+            }
             false => text,
         };
         let parsed = PasswordHash::parse(&hash);
@@ -60,5 +68,28 @@ impl Entry<'_, '_> {
                 .hide_line();
         }
         parsed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use crate::settings::{self, Inputs, Purpose};
+
+    #[test]
+    fn a_hash_that_this_machine_lacks_is_noted_and_no_error() {
+        let variables = [
+            ("SWITCHBOARD__ADMIN__TOKEN", "env:TOKEN"),
+            ("SWITCHBOARD__ADMIN__USERS__ANN__PASSWORD_HASH", "env:ANN"),
+            ("SWITCHBOARD__SOURCES__RETELL__PLATFORM", "retell"),
+            ("SWITCHBOARD__SOURCES__RETELL__SECRETS", "env:KEY"),
+        ];
+        let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for (purpose, errors) in [(Purpose::Inspect, 0), (Purpose::Dev, 0), (Purpose::Serve, 3)] {
+            let environment = HashMap::from(environment.clone());
+            let loaded = settings::load(&Inputs { file: None, environment, purpose }).unwrap();
+            assert_eq!(loaded.report.error_count(), errors, "{purpose:?}: {}", loaded.report);
+        }
     }
 }
