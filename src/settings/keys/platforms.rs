@@ -6,6 +6,7 @@ use std::time::Duration;
 use config::{Config, File, FileFormat, Map, Value};
 
 use super::reader::{Choice, Entry, Section, SettingsReader, SettingsTable};
+use super::signature::Signature;
 use super::{FieldMatchKeys, PlatformKeys, ReplyKeys, VariableKeys};
 use crate::authenticate::NoScheme;
 use crate::dialect::generic::{
@@ -115,6 +116,7 @@ impl Entry<'_, '_> {
     }
 
     pub(crate) fn field_match(&mut self) -> Option<FieldMatch> {
+        let errors = self.reader.report.error_count();
         let (keys, section) = self.table_keys::<FieldMatchKeys>()?;
         for key in ["pointer", "equals"] {
             if !section.has(key) {
@@ -123,8 +125,16 @@ impl Entry<'_, '_> {
                     .help("write { pointer = \"/event\", equals = \"call.inbound\" }");
             }
         }
-        let equals: Vec<Box<str>> = keys.equals.into_iter().map(Into::into).collect();
-        Some(FieldMatch { pointer: keys.pointer?, equals }).filter(|field| !field.equals.is_empty())
+        if keys.equals.is_empty() {
+            // Any other mistake has been reported.
+            if self.reader.report.error_count() == errors {
+                let message = format!("`{}.equals` is empty", self.name());
+                self.error("bad-value", message).help("write the text of the value");
+            }
+            return None;
+        }
+        let equals = keys.equals.into_iter().map(Into::into).collect();
+        Some(FieldMatch { pointer: keys.pointer?, equals })
     }
 
     pub(crate) fn reply_template(&mut self) -> Option<ReplyTemplate> {
@@ -223,7 +233,10 @@ impl SettingsReader<'_> {
         let timing = self.platform_timing(name, (keys.reply_within_ms, keys.timeout_ms), section);
         let platform = Platform::declared(name);
         let scheme = match keys.signature {
-            Some(signature) => signature.into_scheme(),
+            Some(signature) => {
+                self.refuse_secrets(&signature);
+                signature.into_scheme()
+            }
             None if section.has("signature") => return None,
             None => Arc::new(NoScheme),
         };
@@ -277,17 +290,35 @@ impl SettingsReader<'_> {
             ("number_id", &keys.number_id),
             ("event", &keys.event),
         ];
-        for (key, pointers) in lists {
-            for pointer in pointers.iter().filter(|pointer| !pointer.has_one_part()) {
-                let message = format!("`{pointer}`: a form or a query has no fields inside fields");
-                self.error("bad-value", &section.path_to(key), message)
-                    .help("write a pointer with one part: \"/from\"");
+        let matches = [("when", &keys.when), ("probe", &keys.probe)].into_iter();
+        let pointers = lists
+            .into_iter()
+            .flat_map(|(key, pointers)| pointers.iter().map(move |pointer| (key, pointer)))
+            .chain(matches.filter_map(|(key, found)| Some((key, &found.as_ref()?.pointer))))
+            .chain(keys.attributes.iter().map(|(_, pointer)| ("attributes", pointer)));
+        for (key, pointer) in pointers.filter(|(_, pointer)| !pointer.has_one_part()) {
+            let message = format!("`{pointer}`: a form or a query has no fields inside fields");
+            self.error("bad-value", &section.path_to(key), message)
+                .help("write a pointer with one part: \"/from\"");
+        }
+    }
+
+    /// Reports secrets in the signature of a platform: each source has its own.
+    fn refuse_secrets(&mut self, signature: &Signature) {
+        for part in &signature.parts {
+            let keys = [
+                ("secrets", part.secrets.is_some()),
+                ("shared_keys", !part.shared_keys.is_empty()),
+            ];
+            for (key, _) in keys.into_iter().filter(|(_, is_set)| *is_set) {
+                let path = [&part.path[..], &[key.to_owned()]].concat();
+                let message = format!("`{}` has no place here", path.join("."));
+                self.error("unknown-key", &path, message)
+                    .help("secrets belong to a source: write this signature and its secrets there");
             }
         }
     }
-}
 
-impl SettingsReader<'_> {
     /// Reports a template that does not fit its outcome, and returns whether it does.
     fn check_template(
         &mut self,
@@ -365,5 +396,42 @@ impl SettingsTable for VariableKeys {
             reserved: self.reserved.into_iter().map(Into::into).collect(),
             names: self.names?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use crate::settings::{self, Inputs, Purpose};
+
+    #[test]
+    fn reports_what_would_have_no_effect() {
+        for (line, expected) in [
+            (
+                "when = { pointer = \"/event\", equals = [] }",
+                "`platforms.nova.when.equals` is empty",
+            ),
+            ("when = { pointer = \"/call/event\", equals = \"inbound\" }", "`/call/event`: a form"),
+            ("attributes = { city = \"/call/city\" }", "`/call/city`: a form"),
+            (
+                "signature = { all = [{ kind = \"basic\", secrets = \"env:A\" }, { kind = \"bearer\" }] }",
+                "`platforms.nova.signature.all.0.secrets` has no place here",
+            ),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("switchboard.toml");
+            let text = format!(
+                "[platforms.nova]\nrequest = \"form\"\nfrom = \"/from\"\n{line}\n\
+                 [platforms.nova.reply]\nkeep = '{{}}'\n\
+                 [sources.nova]\nplatform = \"nova\"\nallow_from = \"192.0.2.1\"\nsecrets = \"env:KEY\"\n"
+            );
+            std::fs::write(&file, text).unwrap();
+            let (file, environment) = (Some(file), HashMap::new());
+            let inputs = Inputs { file, environment, purpose: Purpose::Inspect };
+            let report = settings::load(&inputs).unwrap().report;
+            assert_eq!(report.error_count(), 1, "{report}");
+            assert!(report.to_string().contains(expected), "{report}");
+        }
     }
 }
