@@ -597,6 +597,11 @@ impl Entry<'_, '_> {
     /// A path in the file is relative to the file, and one in a variable to the working directory.
     pub(crate) fn path(&mut self) -> Option<PathBuf> {
         let path = PathBuf::from(self.text()?);
+        if path.as_os_str().is_empty() {
+            let message = format!("`{}` is empty", self.name());
+            self.error("bad-value", message).help("write a path, or remove the key");
+            return None;
+        }
         let is_variable = is_from_environment(&self.value);
         Some(if is_variable { path } else { self.reader.resolve(&path) })
     }

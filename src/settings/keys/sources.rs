@@ -385,7 +385,8 @@ impl SettingsReader<'_> {
             return None;
         };
         let target = target.map(without_newline);
-        if let [_, source, rest @ ..] = path
+        if let [section, source, rest @ ..] = path
+            && section == "sources"
             && rest.first().is_some_and(|key| key != "events_signature")
             && rest.iter().any(|key| ["secrets", "shared_keys"].contains(&&**key))
         {
