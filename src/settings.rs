@@ -402,18 +402,15 @@ impl Settings {
 
     /// Returns what rules are checked against: the sources and the agents of fallback replies.
     pub fn check_context(&self) -> CheckContext {
-        let agents = self.sources.iter().filter_map(|source| match &source.fallback {
+        let fallback_agent = |source: &Source| match &source.fallback {
             Fallback::Agent(name) => Some(name.to_string()),
             Fallback::Keep | Fallback::Reject => None,
-        });
+        };
         let sources = self.sources.iter().map(|source| SourceInfo {
             source: source.name.to_string(),
             platform: source.dialect.platform(),
             reply_within: source.reply_within,
-            fallback_agent: match &source.fallback {
-                Fallback::Agent(name) => Some(name.to_string()),
-                Fallback::Keep | Fallback::Reject => None,
-            },
+            fallback_agent: fallback_agent(source),
         });
         let no_history = match (&self.records.location, &self.records.numbers) {
             (RecordsLocation::Off, _) => Some("the settings turn records off"),
@@ -423,7 +420,7 @@ impl Settings {
         CheckContext {
             sources: sources.collect(),
             dialects: self.dialects.clone(),
-            fallback_agents: agents.collect(),
+            fallback_agents: self.sources.iter().filter_map(fallback_agent).collect(),
             environment: Some(self.secrets.names()),
             requires_secrets: self.requires_secrets,
             no_history,
