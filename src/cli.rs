@@ -26,7 +26,6 @@ mod serve;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -134,21 +133,15 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Man(man) => man.run(),
     };
     match result {
-        Err(error) if is_broken_pipe(&error) => Ok(Exit::Success),
+        // `switchboard explain | head`
+        Err(error) if output::is_broken_pipe(&error) => Ok(Exit::Success),
         result => result,
     }
 }
 
-/// Returns whether the reader of the output has stopped reading: `switchboard explain | head`.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
 /// Prints the reason for which a command could not run to standard error.
 pub fn print_error(error: &anyhow::Error) {
-    // If standard error is closed, there is no place to report it.
-    drop(writeln!(std::io::stderr(), "error: {}", describe(error)));
+    output::print_message(format!("error: {}", describe(error)));
 }
 
 /// Returns an error with its causes. A cause that the error before it quotes already is left out.
@@ -287,14 +280,12 @@ struct LoadedOk {
 fn load_without_errors(inputs: &Inputs) -> anyhow::Result<Option<LoadedOk>> {
     let SettingsAndRules { settings, rules, report, origin } =
         load_settings_and_rules(inputs, false, &Replacements::default())?;
-    let report = output::without_asides(report.without_notes(), false);
-    let mut stderr = std::io::stderr();
-    if inputs.purpose == Purpose::Inspect && report.error_count() == 0 && report.warning_count() > 0
-    {
-        let warnings = output::counted(report.warning_count(), "warning");
-        writeln!(stderr, "{warnings}; run `switchboard check` to see them\n")?;
-    } else if !report.diagnostics().is_empty() {
-        writeln!(stderr, "{}\n", report.to_text(output::is_coloured(&stderr)))?;
+    let (errors, warnings) = (report.error_count(), report.warning_count());
+    if inputs.purpose == Purpose::Inspect && errors == 0 && warnings > 0 {
+        let warnings = output::counted(warnings, "warning");
+        output::print_note(format!("{warnings}; run `switchboard check` to see them\n"));
+    } else {
+        output::print_report(report.without_notes());
     }
     let (Some(settings), Some(LoadedTable { table: Some(table), files, snapshot, .. })) =
         (settings, rules)

@@ -1,7 +1,7 @@
 //! `switchboard check`: checks settings and rules, and runs the tests of the rule table.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::input::is_stdin;
 use super::live_lists::{FetchedOnce, fetch_once};
-use super::output::{counted, is_coloured, is_quiet, without_asides};
+use super::output::{counted, exit_after, is_coloured, is_quiet, without_asides};
 use super::{
     ConfigFile, Exit, SettingsAndRules, describe, load_rules_with, load_settings_and_rules,
 };
@@ -48,7 +48,7 @@ impl Check {
         let checked = self.load(&inputs, &Replacements::default());
         let (checked, fetched) = match checked {
             // Standard input cannot be read twice.
-            Ok(checked) if self.path.as_deref().is_some_and(is_stdin) => {
+            Ok(checked) if self.path().is_some_and(is_stdin) => {
                 (Ok(checked), FetchedOnce::default())
             }
             Ok((loaded, report)) => {
@@ -74,23 +74,27 @@ impl Check {
         let passed = report.error_count() == 0 && !(self.strict && report.warning_count() > 0);
         let report = without_asides(report, self.strict);
         let loaded = loaded.as_ref();
-        if self.json {
-            print_json(passed, loaded, &report, &fetched)?;
-        } else {
-            print_text(loaded, &report, &fetched)?;
-        }
-        Ok(if passed { Exit::Success } else { Exit::Failure })
+        let printed = match self.json {
+            true => print_json(passed, loaded, &report, &fetched),
+            false => print_text(loaded, &report, &fetched),
+        };
+        exit_after(printed, if passed { Exit::Success } else { Exit::Failure })
     }
 }
 
 impl Check {
+    /// Returns the rules to check without the settings.
+    fn path(&self) -> Option<&Path> {
+        self.path.as_deref().or(self.rules.as_deref())
+    }
+
     /// Loads the rules, with or without the settings.
     fn load(
         &self,
         inputs: &Inputs,
         replaced: &Replacements,
     ) -> anyhow::Result<(Option<LoadedTable>, Report)> {
-        let Some(path) = self.path.as_ref().or(self.rules.as_ref()) else {
+        let Some(path) = self.path() else {
             let SettingsAndRules { rules, report, .. } =
                 load_settings_and_rules(inputs, self.coverage, replaced)?;
             return Ok((rules, report));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 
+use super::output::print_note;
 use super::{
     CallFlags, ConfigFile, Exit, LoadedOk, load_settings, load_table, load_without_errors,
 };
@@ -15,7 +16,7 @@ use crate::explain::{
     Question, ask_lookups, explain_call, listed_rules, parse_saved_call, parse_time,
 };
 use crate::lookup::{HistorySource, LookupService};
-use crate::records::{NumberPolicy, Store};
+use crate::records::{NumberPolicy, Store, StoreError};
 use crate::rules::{RuleSet, parse_party, repeated_time};
 use crate::settings::{Purpose, Settings};
 use crate::source::Source;
@@ -76,7 +77,7 @@ impl Explain {
             }
         };
         if let Some(note) = self.at.as_ref().and_then(|text| repeated_time(text, &table.zone)) {
-            writeln!(std::io::stderr(), "note: {note}")?;
+            print_note(format!("note: {note}"));
         }
         let listed = listed_rules(&table, self.all, self.why_not.as_deref());
         let listed = listed.map_err(|unknown| anyhow::anyhow!("--why-not: {unknown}"))?;
@@ -121,12 +122,17 @@ fn ask_live(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = match table.uses_history {
-            true => Store::open_to_read(&settings.records.location).await.ok(),
+            true => Some(Store::open_to_read(&settings.records.location).await),
             false => None,
         };
         let history = match &store {
-            Some(store) => HistorySource::Store(store, &numbers),
-            None => HistorySource::None("there are no records"),
+            Some(Ok(store)) => HistorySource::Store(store, &numbers),
+            &Some(Err(StoreError::NoStore(reason))) => HistorySource::None(reason),
+            Some(Err(error)) => {
+                print_note(format!("note: the records cannot be read: {error}"));
+                HistorySource::None("the records cannot be read")
+            }
+            None => HistorySource::None("the rules do not ask for it"),
         };
         let mut lookups = LookupService::new(LookupCounters::default());
         lookups.set_secrets(settings.secrets.clone());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::http_client::{http_client, http_url, reachable};
-use super::output::is_quiet;
+use super::output::{is_quiet, print_message};
 use super::{ConfigFile, Exit, describe, load_settings, print_error};
 use crate::settings::Settings;
 
@@ -61,7 +61,7 @@ impl Health {
                 Ok(Exit::Success)
             }
             Err(error) => {
-                writeln!(std::io::stderr(), "{url} is not alive: {}", describe(&error))?;
+                print_message(format!("{url} is not alive: {}", describe(&error)));
                 Ok(Exit::Failure)
             }
         }

@@ -10,7 +10,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use super::Exit;
-use super::output::{is_quiet, print_note};
+use super::output::{print_message, print_note};
 use crate::authenticate::Content;
 use crate::dialect;
 use crate::dialect::Dialect;
@@ -110,13 +110,12 @@ impl Init {
         let is_taken = |name: &&str| self.folder.join(name).symlink_metadata().is_ok();
         let taken: Vec<_> = files.iter().map(|(name, _)| *name).filter(is_taken).collect();
         if !taken.is_empty() {
-            writeln!(
-                std::io::stderr(),
+            print_message(format!(
                 "nothing was written: {} already has {}; name another folder, such as `switchboard \
                  init my-calls`",
                 shown(&self.folder),
                 taken.join(", ")
-            )?;
+            ));
             return Ok(Exit::Failure);
         }
         std::fs::create_dir_all(&self.folder)
@@ -124,9 +123,7 @@ impl Init {
         for (name, text) in files {
             write_new(&self.folder.join(name), text)?;
         }
-        if !is_quiet() {
-            print_note(self.next_steps(&files.map(|(name, _)| name).join(", ")))?;
-        }
+        print_note(self.next_steps(&files.map(|(name, _)| name).join(", ")));
         Ok(Exit::Success)
     }
 

@@ -1,6 +1,5 @@
 //! Lists that live elsewhere, for commands: fetched once for `check`, and before `serve` answers calls.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -8,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::output::print_message;
 use crate::domain::secret::SecretSource;
 use crate::live_lists::{confirmed_at, fetch_new, fetch_text};
 use crate::rules::{LiveList, LoadedTable, Replacements};
@@ -65,7 +65,10 @@ impl FetchedOnce {
                     format!("list `{name}` has no copy, and cannot be fetched: {problem}")
                 }
                 (None, Some(age)) => format!("list `{name}` is a copy, {age} seconds old"),
-                (None, None) => format!("list `{name}` is a copy of unknown age"),
+                (None, None) if list.copy.exists() => {
+                    format!("list `{name}` is a copy of unknown age")
+                }
+                (None, None) => format!("list `{name}` has no copy, and was not fetched"),
             }
         });
         lines.collect()
@@ -105,10 +108,9 @@ pub(super) fn fetch_before_start(
 ) -> bool {
     for (list, reason) in runtime.block_on(fetch_new(missing, secrets, now)) {
         let (name, problem) = (&list.name, reason.problem());
-        let line =
-            format!("list `{name}` is empty: it has no copy and cannot be fetched: {problem}");
-        // A closed pipe is no reason not to serve.
-        drop(writeln!(std::io::stderr(), "{line}\n"));
+        print_message(format!(
+            "list `{name}` is empty: it has no copy and cannot be fetched: {problem}\n"
+        ));
     }
     missing.iter().any(|list| list.copy.exists())
 }

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
 
+use super::Exit;
 use crate::diagnostics::{Report, Severity};
 use crate::settings;
 
@@ -111,12 +112,43 @@ pub(super) fn is_coloured(stream: &impl RawStream) -> bool {
     AutoStream::choice(stream) != ColorChoice::Never
 }
 
+/// Writes a line to standard error.
+pub(super) fn print_message(line: impl Display) {
+    // If standard error is closed, there is no place to report it.
+    drop(writeln!(io::stderr(), "{line}"));
+}
+
 /// Writes a line about the course of a command to standard error, unless `--quiet` is given.
-pub(super) fn print_note(line: impl Display) -> std::io::Result<()> {
-    match is_quiet() {
-        true => Ok(()),
-        false => writeln!(std::io::stderr(), "{line}"),
+pub(super) fn print_note(line: impl Display) {
+    if !is_quiet() {
+        print_message(line);
     }
+}
+
+/// Writes diagnostics to standard error, and a blank line. `--quiet` leaves errors.
+pub(super) fn print_report(report: Report) {
+    let report = without_asides(report, false);
+    if !report.diagnostics().is_empty() {
+        print_message(format!("{}\n", report.to_text(is_coloured(&io::stderr()))));
+    }
+}
+
+/// Returns the exit status of a command that has written its result. It is the same if the reader has
+/// stopped reading: `switchboard check | head`.
+pub(super) fn exit_after(written: anyhow::Result<()>, exit: Exit) -> anyhow::Result<Exit> {
+    match written {
+        Err(error) if is_broken_pipe(&error) => Ok(exit),
+        written => written.map(|()| exit),
+    }
+}
+
+/// Returns whether the reader of the output has stopped reading.
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = match error.downcast_ref::<csv::Error>().map(csv::Error::kind) {
+        Some(csv::ErrorKind::Io(error)) => Some(error),
+        Some(_) | None => error.downcast_ref::<io::Error>(),
+    };
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Leaves out the diagnostics that `--quiet` leaves out: everything but errors, and with `strict` also
@@ -130,4 +162,33 @@ pub(super) fn without_asides(mut report: Report, strict: bool) -> Report {
         });
     }
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader that has stopped reading.
+    struct ClosedPipe;
+
+    impl Write for ClosedPipe {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_does_not_change_the_exit_status() {
+        let text = ClosedPipe.write_all(b"text").map_err(anyhow::Error::from);
+        assert_eq!(exit_after(text, Exit::Failure).unwrap(), Exit::Failure);
+        let mut csv = csv::WriterBuilder::new().buffer_capacity(1).from_writer(ClosedPipe);
+        let csv = csv.write_record(["id", "at"]).map_err(anyhow::Error::from);
+        assert_eq!(exit_after(csv, Exit::Success).unwrap(), Exit::Success);
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert!(exit_after(Err(full.into()), Exit::Success).is_err());
+    }
 }

@@ -33,7 +33,7 @@ impl Passwd {
         getrandom::fill(&mut salt).context("the operating system gives no random numbers")?;
         let hash = PasswordHash::new(&password, salt);
         writeln!(std::io::stdout(), "{}", hash.as_str())?;
-        print_note("note: write it to the settings: [admin.users.NAME] password_hash = '…'")?;
+        print_note("note: write it to the settings: [admin.users.NAME] password_hash = '…'");
         Ok(Exit::Success)
     }
 }
@@ -45,6 +45,10 @@ fn read_password() -> anyhow::Result<String> {
         return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
     }
     let mut terminal = Term::stderr();
+    anyhow::ensure!(
+        terminal.is_term(),
+        "standard error is not a terminal to ask on: send the password to standard input"
+    );
     let mut ask = |prompt: &str| {
         write!(terminal, "{prompt}")?;
         terminal.flush()?;

@@ -62,12 +62,14 @@ impl ReplayArgs {
             opened.store.close().await;
             recorded
         })?;
-        self.print(&replay, recorded, &zone)?;
-        if replay.replayed() == 0 && replay.left_out() > 0 {
-            return Ok(Exit::Error);
-        }
-        let has_changed = self.expect_same && replay.changed() > 0;
-        Ok(if has_changed { Exit::Failure } else { Exit::Success })
+        let exit = if replay.replayed() == 0 && replay.left_out() > 0 {
+            Exit::Error
+        } else if self.expect_same && replay.changed() > 0 {
+            Exit::Failure
+        } else {
+            Exit::Success
+        };
+        output::exit_after(self.print(&replay, recorded, &zone), exit)
     }
 
     /// Loads the rules. Prints errors to standard error and returns `None`.
@@ -75,9 +77,7 @@ impl ReplayArgs {
         let path = self.rules.as_ref().unwrap_or(&settings.rules.path);
         let loaded = load_rules(path, settings.check_context(), false)?;
         if loaded.report.error_count() > 0 {
-            let mut stderr = std::io::stderr();
-            let report = loaded.report.without_notes();
-            writeln!(stderr, "{}", report.to_text(output::is_coloured(&stderr)))?;
+            output::print_report(loaded.report.without_notes());
         }
         Ok(loaded.table)
     }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::http_client::{http_client, http_url, reachable};
-use super::output::print_note;
+use super::output::{exit_after, print_message, print_note};
 use super::{CallFlags, ConfigFile, Exit, format_body, load_settings};
 use crate::domain::clock::Clock;
 use crate::settings::Settings;
@@ -46,11 +46,11 @@ impl Send {
         for note in notes.diagnostics().iter().filter(|note| note.message.starts_with(&prefix)) {
             let message = &note.message;
             let instead = if lacks_key { "; using `dev`, like serve --dev" } else { "" };
-            print_note(format!("note: {message}{instead}"))?;
+            print_note(format!("note: {message}{instead}"));
         }
         let now = Clock::System.now();
         let fields = new_call(self.call.fields()?, now);
-        note_keys(&settings, source)?;
+        note_keys(&settings, source);
         if !source.dialect.channels().contains(&fields.channel) {
             anyhow::bail!("{} has no channel `{}`", source.dialect.platform(), fields.channel);
         }
@@ -81,16 +81,13 @@ impl Send {
 }
 
 /// Says with which keys a request will be signed: one for each scheme of the source.
-fn note_keys(settings: &Settings, source: &Source) -> anyhow::Result<()> {
+fn note_keys(settings: &Settings, source: &Source) {
     let keys = settings.key_references.iter().filter(|(name, _)| **name == *source.name);
     let count = if source.policy.scheme.kind() == "all" { usize::MAX } else { 1 };
     let found: Option<Vec<_>> = keys.take(count).map(|(_, key)| key.as_deref()).collect();
-    match found.as_deref() {
-        None | Some([]) => Ok(()),
-        Some(keys) => {
-            let (name, keys) = (&source.name, keys.join(" and "));
-            Ok(print_note(format!("note: signing for the source `{name}` with {keys}"))?)
-        }
+    if let Some(keys) = found.filter(|keys| !keys.is_empty()) {
+        let (name, keys) = (&source.name, keys.join(" and "));
+        print_note(format!("note: signing for the source `{name}` with {keys}"));
     }
 }
 
@@ -105,10 +102,16 @@ async fn transmit(signed: SignedRequest) -> anyhow::Result<Exit> {
     let body = response.bytes().await.context("the reply was cut off")?;
     let duration = started.elapsed();
     let summary = format!("{status} in {:.1} ms", duration.as_secs_f64() * 1000.0);
-    match status.is_success() {
-        true => print_note(summary)?,
-        false => writeln!(std::io::stderr(), "{summary}")?,
-    }
-    writeln!(std::io::stdout(), "{}", format_body(&body))?;
-    Ok(if status.is_success() { Exit::Success } else { Exit::Failure })
+    let exit = match status.is_success() {
+        true => {
+            print_note(summary);
+            Exit::Success
+        }
+        false => {
+            print_message(summary);
+            Exit::Failure
+        }
+    };
+    let written = writeln!(std::io::stdout(), "{}", format_body(&body));
+    exit_after(written.map_err(Into::into), exit)
 }

@@ -3,14 +3,15 @@
 mod copies;
 mod files;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 
 use super::{OpenStore, load_records_settings};
-use crate::cli::output::counted;
+use crate::cli::input::confirm;
+use crate::cli::output::{counted, exit_after};
 use crate::cli::{ConfigFile, Exit};
 use crate::domain::party::{NumberFormat, Party};
 use crate::records::{
@@ -24,7 +25,8 @@ use copies::{CopyErasure, CopyOnDisk, RulesFile};
 /// digits; remove it from stored rule tables, from the last good table and from the copies of lists that live
 /// elsewhere; then search again. Asks first; without a terminal, `--yes` is needed.
 ///
-/// Exit status: 0 nothing is left; 1 something is left; 2 the records cannot be read.
+/// Exit status: 0 nothing is left, or nothing was to be deleted (--dry-run, or answered with no); 1 something
+/// is left; 2 the records cannot be read.
 #[derive(Debug, Args)]
 pub(super) struct Forget {
     #[command(flatten)]
@@ -69,13 +71,13 @@ impl Forget {
             print_calls(&remaining)?;
         }
         let has_some = remaining.total() > 0 || !search.copies.is_empty();
-        if self.dry_run || (has_some && !self.may_delete(&search.party)?) {
+        if self.dry_run || (has_some && !self.yes && !search.may_delete()?) {
             return Ok(Exit::Success);
         }
         let erasure = search.erase(store, remaining).await?;
-        search.print_erased(&erasure)?;
-        search.print_verification(&erasure)?;
-        Ok(if erasure.is_complete() { Exit::Success } else { Exit::Failure })
+        let exit = if erasure.is_complete() { Exit::Success } else { Exit::Failure };
+        let printed = search.print_erased(&erasure);
+        exit_after(printed.and_then(|()| search.print_verification(&erasure)), exit)
     }
 }
 
@@ -109,17 +111,22 @@ struct Erasure {
 
 impl Erasure {
     fn is_complete(&self) -> bool {
-        let is_free = |contains: bool| !contains;
         self.remaining.total() == 0
             && self.overwritten == Overwritten::Done
-            && self.files.iter().all(|(_, contains)| is_free(*contains))
-            && self.copies_on_disk.iter().all(|(_, contains)| is_free(*contains))
+            && !self.files.iter().any(|(_, contains)| *contains)
+            && !self.copies_on_disk.iter().any(|(_, contains)| *contains)
     }
 }
 
 impl NumberSearch {
+    fn may_delete(&self) -> anyhow::Result<bool> {
+        confirm(
+            &format!("Delete everything about {}?", self.party.unmasked()),
+            "nothing was deleted: there is no terminal to ask on; write --yes to delete",
+        )
+    }
+
     fn find_copies(&mut self) -> anyhow::Result<()> {
-        self.copies.clear();
         for copy in copies::find(&self.settings)? {
             if copy.contains(&self.traces)? {
                 self.copies.push(copy);
@@ -174,25 +181,6 @@ impl NumberSearch {
     }
 }
 
-impl Forget {
-    /// Asks on the terminal.
-    fn may_delete(&self, party: &Party) -> anyhow::Result<bool> {
-        if self.yes {
-            return Ok(true);
-        }
-        anyhow::ensure!(
-            std::io::stdin().is_terminal(),
-            "nothing was deleted: there is no terminal to ask on; write --yes to delete"
-        );
-        let mut stderr = std::io::stderr();
-        write!(stderr, "Delete everything about {}? [y/N] ", party.unmasked())?;
-        stderr.flush()?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
-    }
-}
-
 /// Prints the first of the calls that were found, so that another caller's is noticed.
 fn print_calls(found: &NumberMatches) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
@@ -201,7 +189,7 @@ fn print_calls(found: &NumberMatches) -> anyhow::Result<()> {
     }
     let more = found.calls().saturating_sub(found.examples.len());
     if more > 0 {
-        writeln!(stdout, "         and {more} more calls")?;
+        writeln!(stdout, "         and {}", counted(more, "more call"))?;
     }
     Ok(())
 }

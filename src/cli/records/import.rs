@@ -8,7 +8,8 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{describe, load_records_settings};
-use crate::cli::output::counted;
+use crate::cli::input::is_stdin;
+use crate::cli::output::{counted, exit_after, print_message};
 use crate::cli::{ConfigFile, Exit, progress};
 use crate::records::{ImportError, NumberPolicy, RowCounts, Store, TransferLine};
 use crate::settings::RecordsLocation;
@@ -41,9 +42,9 @@ impl Import {
         if matches!(location, RecordsLocation::Memory) {
             anyhow::bail!("`[records] url` is \"memory:\", which ends with the process");
         }
-        let input: Box<dyn Read> = match self.file.to_str() {
-            Some("-") => Box::new(std::io::stdin()),
-            _ => Box::new(
+        let input: Box<dyn Read> = match is_stdin(&self.file) {
+            true => Box::new(std::io::stdin()),
+            false => Box::new(
                 File::open(&self.file)
                     .with_context(|| format!("cannot read {}", self.file.display()))?,
             ),
@@ -58,10 +59,11 @@ impl Import {
             failed: 0,
         };
         let result = importer.read(BufReader::new(input)).await;
-        importer.print_result()?;
+        let printed = importer.print_result();
         store.close().await;
         result.context("the import is incomplete; run it again to complete it")?;
-        Ok(if importer.failed == 0 { Exit::Success } else { Exit::Failure })
+        let exit = if importer.failed == 0 { Exit::Success } else { Exit::Failure };
+        exit_after(printed, exit)
     }
 }
 
@@ -85,7 +87,8 @@ impl Importer<'_> {
         let mut bytes = 0;
         for number in 1_u64.. {
             line.clear();
-            let length = input.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line)?;
+            let length = input.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line);
+            let length = length.with_context(|| format!("cannot read line {number}"))?;
             if length == 0 {
                 break;
             }
@@ -121,25 +124,21 @@ impl Importer<'_> {
                     &format!(
                         "its numbers are stored in full, and `[records] numbers` is \"{policy}\""
                     ),
-                )
+                );
             }
-            Ok(parsed) => {
-                self.lines.push((number, parsed));
-                Ok(())
-            }
+            Ok(parsed) => self.lines.push((number, parsed)),
             Err(reason) => self.reject(number, &reason),
         }
+        Ok(())
     }
 
-    fn reject(&mut self, number: u64, reason: &str) -> anyhow::Result<()> {
+    fn reject(&mut self, number: u64, reason: &str) {
         self.failed += 1;
-        let mut stderr = std::io::stderr();
         if self.failed <= DESCRIBED {
-            writeln!(stderr, "line {number}: {reason}")?;
+            print_message(format!("line {number}: {reason}"));
         } else if self.failed == DESCRIBED + 1 {
-            writeln!(stderr, "further faulty lines are only counted")?;
+            print_message("further faulty lines are only counted");
         }
-        Ok(())
     }
 
     /// Stores the lines in one transaction. If the database rejects a row, stores each line in its
@@ -154,7 +153,7 @@ impl Importer<'_> {
                     let line = std::slice::from_ref(line);
                     match self.store.import(line).await {
                         Ok(new) => self.count(line, new),
-                        Err(ImportError::Row(reason)) => self.reject(number, &reason)?,
+                        Err(ImportError::Row(reason)) => self.reject(number, &reason),
                         Err(error @ ImportError::Store(_)) => return Err(error.into()),
                     }
                 }

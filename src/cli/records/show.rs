@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::row::{format_outcome, summarize_event};
 use super::{OpenStore, sanitize, zone};
+use crate::cli::output::print_message;
 use crate::cli::{ConfigFile, Exit, load_rules, load_table};
 use crate::explain::recorded::{
     RecordedExplanation, RecordedTable, TableChoice, WantedRules, explain_recorded, recorded_table,
@@ -62,19 +63,17 @@ impl ShowCall {
         let call = match opened.store.lookup(&self.id).await? {
             LookupResult::One(call) => call,
             LookupResult::None => {
-                writeln!(
-                    std::io::stderr(),
+                print_message(format!(
                     "no recorded call has the id `{}`, an id that starts with it (at least \
                      {SHORTEST_PREFIX} characters), or this id at its platform",
                     sanitize(&self.id)
-                )?;
+                ));
                 return Ok(Exit::Failure);
             }
             LookupResult::Several(ids) => {
-                let mut stderr = std::io::stderr();
-                writeln!(stderr, "`{}` is ambiguous; it matches", sanitize(&self.id))?;
+                print_message(format!("`{}` is ambiguous; it matches", sanitize(&self.id)));
                 for id in ids {
-                    writeln!(stderr, "  {id}")?;
+                    print_message(format!("  {id}"));
                 }
                 return Ok(Exit::Failure);
             }

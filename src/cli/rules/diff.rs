@@ -7,6 +7,7 @@ use clap::Args;
 use similar::TextDiff;
 
 use super::{TableVersion, shown};
+use crate::cli::output::exit_after;
 use crate::cli::records::OpenStore;
 use crate::cli::{ConfigFile, Exit};
 
@@ -29,24 +30,30 @@ impl Diff {
         let opened = OpenStore::open(&self.config).await?;
         let before = TableVersion::find(&self.before, &opened).await?;
         let after = TableVersion::find(&self.after, &opened).await?;
-        let (old, new) = (before.by_path(), after.by_path());
-        let paths: BTreeSet<_> = old.keys().chain(new.keys()).copied().collect();
-        let mut stdout = std::io::stdout().lock();
-        let mut differ = false;
-        for path in paths {
-            let (left, right) = (old.get(path).copied(), new.get(path).copied());
-            if left == right {
-                continue;
-            }
-            differ = true;
-            let name = |table: &TableVersion, text: Option<&str>| match text {
-                Some(_) => format!("{}/{}", table.name, shown(path)),
-                None => "/dev/null".to_owned(),
-            };
-            let (from, to) = (name(&before, left), name(&after, right));
-            let texts = TextDiff::from_lines(left.unwrap_or_default(), right.unwrap_or_default());
-            write!(stdout, "{}", texts.unified_diff().context_radius(3).header(&from, &to))?;
-        }
-        Ok(if differ { Exit::Failure } else { Exit::Success })
+        let exit = if before.by_path() == after.by_path() { Exit::Success } else { Exit::Failure };
+        exit_after(write_diff(std::io::stdout().lock(), &before, &after), exit)
     }
+}
+
+fn write_diff(
+    mut out: impl Write,
+    before: &TableVersion,
+    after: &TableVersion,
+) -> anyhow::Result<()> {
+    let (old, new) = (before.by_path(), after.by_path());
+    let paths: BTreeSet<_> = old.keys().chain(new.keys()).copied().collect();
+    for path in paths {
+        let (left, right) = (old.get(path).copied(), new.get(path).copied());
+        if left == right {
+            continue;
+        }
+        let name = |table: &TableVersion, text: Option<&str>| match text {
+            Some(_) => format!("{}/{}", table.name, shown(path)),
+            None => "/dev/null".to_owned(),
+        };
+        let (from, to) = (name(before, left), name(after, right));
+        let texts = TextDiff::from_lines(left.unwrap_or_default(), right.unwrap_or_default());
+        write!(out, "{}", texts.unified_diff().context_radius(3).header(&from, &to))?;
+    }
+    Ok(())
 }

@@ -1,11 +1,12 @@
 //! `switchboard rules restore`: writes the files of a stored table to the path of the rules.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use anyhow::Context;
 use clap::Args;
 
 use super::{TableVersion, short, shown};
+use crate::cli::input::confirm;
 use crate::cli::records::{OpenStore, describe};
 use crate::cli::{ConfigFile, Exit};
 use crate::records::{RuleAction, Store};
@@ -15,7 +16,7 @@ use crate::settings::user_name;
 /// Write the files of a stored table to `[rules] path`, after storing the current ones as a table of their
 /// own. A running service takes them like any edit. Asks first; without a terminal, `--yes` is needed.
 ///
-/// Exit status: 0 restored, or not after a no; 2 there is no such table, or a file cannot be written.
+/// Exit status: 0 restored, or answered with no; 2 there is no such table, or a file cannot be written.
 #[derive(Debug, Args)]
 pub(super) struct Restore {
     #[command(flatten)]
@@ -41,30 +42,19 @@ impl Restore {
             writeln!(stdout, "the files are those of {} already", table.name)?;
             return Ok(Exit::Success);
         }
-        print(&plan)?;
-        if !self.may_write()? {
-            return Ok(Exit::Success);
+        let printed = print(&plan);
+        // With `--yes`, a closed pipe does not stop it.
+        if !self.yes {
+            printed?;
+            let without_terminal =
+                "nothing was written: there is no terminal to ask on; write --yes to restore";
+            if !confirm("Replace the rules?", without_terminal)? {
+                return Ok(Exit::Success);
+            }
         }
         self.carry_out(&opened, plan).await?;
         writeln!(stdout, "restored {}", table.name)?;
         Ok(Exit::Success)
-    }
-
-    /// Asks on the terminal.
-    fn may_write(&self) -> anyhow::Result<bool> {
-        if self.yes {
-            return Ok(true);
-        }
-        anyhow::ensure!(
-            std::io::stdin().is_terminal(),
-            "nothing was written: there is no terminal to ask on; write --yes to restore"
-        );
-        let mut stderr = std::io::stderr();
-        write!(stderr, "Replace the rules? [y/N] ")?;
-        stderr.flush()?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
     }
 
     /// Stores the current files, so that they can be restored in turn, and writes those of the plan.

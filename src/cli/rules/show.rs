@@ -41,9 +41,11 @@ impl ShowTable {
             .with_context(|| format!("cannot create {}", folder.display()))?;
         let is_empty = std::fs::read_dir(folder)?.next().is_none();
         anyhow::ensure!(is_empty, "{} is not empty", folder.display());
+        // Printed at the end, since a closed pipe must not leave files out.
+        let mut lines = Vec::new();
         for (path, text) in table.by_path() {
             if !is_below(path) {
-                writeln!(stdout, "skipped {}: outside of the table's folder", shown(path))?;
+                lines.push(format!("skipped {}: outside of the table's folder", shown(path)));
                 continue;
             }
             let path = target(folder, path);
@@ -52,7 +54,10 @@ impl ShowTable {
             }
             std::fs::write(&path, text)
                 .with_context(|| format!("cannot write {}", path.display()))?;
-            writeln!(stdout, "wrote {}", shown(&path))?;
+            lines.push(format!("wrote {}", shown(&path)));
+        }
+        for line in lines {
+            writeln!(stdout, "{line}")?;
         }
         Ok(Exit::Success)
     }

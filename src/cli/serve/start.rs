@@ -1,12 +1,12 @@
 //! The table with which the service starts: the one of the settings, or else what can be had of it.
 
-use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use super::super::live_lists::fetch_before_start;
+use super::super::output::{print_message, print_report};
 use super::super::{LoadedOk, SettingsAndRules, load_settings_and_rules};
 use crate::diagnostics::Report;
 use crate::reload::{self, IsolatedLoad, LastGood, SavedTable};
@@ -17,7 +17,7 @@ use crate::settings::{Inputs, RulesSettings, Settings};
 pub(super) struct Start {
     pub(super) loaded: LoadedOk,
     pub(super) places: TablePlaces,
-    /// None if the table of the settings has no errors.
+    /// `None` if the table of the settings has no errors.
     pub(super) fault: Option<Fault>,
 }
 
@@ -45,10 +45,7 @@ pub(super) fn load(
     }
     let SettingsAndRules { settings, rules, report, origin } = read;
     let report = report.without_notes();
-    let mut stderr = std::io::stderr();
-    if !report.diagnostics().is_empty() {
-        writeln!(stderr, "{}\n", report.to_text(stderr.is_terminal()))?;
-    }
+    print_report(report.clone());
     let Some(settings) = settings else { return Ok(None) };
     let is_valid = rules.as_ref().is_some_and(|rules| rules.table.is_some());
     if strict && !is_valid {
@@ -101,7 +98,7 @@ fn stand_in(settings: &Settings, report: Report) -> Option<(LoadedTable, Fault)>
     let saved = saved?;
     let loaded = saved.load(&context);
     if loaded.table.is_none() {
-        drop(writeln!(std::io::stderr(), "the last good table has errors:\n{}\n", loaded.report));
+        print_message(format!("the last good table has errors:\n{}\n", loaded.report));
         return None;
     }
     let last_good_at = Some(saved.saved_at);
@@ -112,7 +109,7 @@ fn read(last_good: &LastGood) -> Option<SavedTable> {
     let read = last_good.read();
     read.unwrap_or_else(|error| {
         let path = last_good.path().display();
-        drop(writeln!(std::io::stderr(), "cannot read the last good table {path}: {error}\n"));
+        print_message(format!("cannot read the last good table {path}: {error}\n"));
         None
     })
 }
