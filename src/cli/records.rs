@@ -112,8 +112,8 @@ fn reject_placeholders(report: &Report) -> anyhow::Result<()> {
     let help = missing.help.as_deref().unwrap_or_default();
     anyhow::bail!(
         "{}\nthe service has it; {}",
-        missing.message.trim_end_matches(", records stay in memory"),
-        help.trim_start_matches("before it serves, ")
+        missing.message.replace(", so records stay in memory", ""),
+        help.trim_start_matches("before you run `serve`, ")
     )
 }
 
@@ -141,4 +141,25 @@ fn zone(name: &str) -> anyhow::Result<jiff::tz::TimeZone> {
     jiff::tz::TimeZone::get(name).with_context(|| {
         format!("--zone: `{name}` is not a time zone; use a name such as Europe/Berlin, or UTC")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::settings::{self, Inputs, Purpose};
+
+    #[test]
+    fn a_missing_url_is_reported_with_the_variable_to_set() {
+        let variable = ("SWITCHBOARD__RECORDS__URL".to_owned(), "env:DATABASE_URL".to_owned());
+        let environment = HashMap::from([variable]);
+        let inputs = Inputs { file: None, environment, purpose: Purpose::Inspect };
+        let report = settings::load(&inputs).unwrap().report;
+        assert_eq!(
+            reject_placeholders(&report).unwrap_err().to_string(),
+            "`records.url`: there is no URL at env:DATABASE_URL (from SWITCHBOARD__RECORDS__URL)\n\
+             the service has it; set the environment variable DATABASE_URL"
+        );
+    }
 }
