@@ -77,7 +77,7 @@ impl FilterFlags {
     }
 
     /// Returns whether `--since` is given.
-    pub(in crate::cli) fn say_since(&self) -> bool {
+    pub(in crate::cli) fn has_since(&self) -> bool {
         self.args.since.is_some()
     }
 }

@@ -51,7 +51,7 @@ impl Follow {
         let filter = self.filter.read(&opened, &self.config, None).await?;
         let from = filter.since.unwrap_or(opened.now);
         let mut shown = ShownIds { from, has_polled: false, ids: HashSet::new() };
-        if !self.filter.say_since() {
+        if !self.filter.has_since() {
             shown.skip_existing(&opened.store, opened.now).await?;
         }
         let follow = async {

@@ -200,11 +200,7 @@ fn with_rules_of(
         let position = positions.get(&*rule.name).copied();
         let row = match position {
             Some(position) => &mut rows[position],
-            None if is_wanted => {
-                rows.push(BreakdownRow::new(Some(rule.name.to_string()), 0));
-                let Some(row) = rows.last_mut() else { continue };
-                row
-            }
+            None if is_wanted => rows.push_mut(BreakdownRow::new(Some(rule.name.to_string()), 0)),
             None => continue,
         };
         row.arms = arms(table, rule, by_agent);

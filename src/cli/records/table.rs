@@ -56,7 +56,9 @@ pub(in crate::cli) fn format(
     }
     if let Some(width) = width {
         // The padding of the last column is trimmed below.
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width + GAP);
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width.saturating_add(GAP));
     }
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
