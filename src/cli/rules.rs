@@ -73,7 +73,11 @@ impl TableVersion {
         let tables = opened.store.rule_tables().await?;
         let table = find(id, &tables)?;
         let snapshot = table.snapshot.as_ref().with_context(|| {
-            format!("the files of {} were not stored: larger than 1 MB", table.fingerprint)
+            format!(
+                "the files of {} are not stored: they are larger than 1 MB, or `[records] numbers` was not \
+                 \"full\"",
+                table.fingerprint
+            )
         })?;
         Ok(TableVersion {
             name: short(&table.fingerprint).to_owned(),
