@@ -135,8 +135,10 @@ impl Serve {
         let router = admin::router(app.clone(), Some(reload_handle), admin_token, console);
         let admin = serve_admin(listeners.admin, router, stop.clone());
         let public = serve_public(listeners.public, public_router, server, app, stop.clone());
-        serve_until(shutdown_signal, public, admin, stop).await?;
-        queues.finish().await?;
+        let served = serve_until(shutdown_signal, public, admin, stop).await;
+        // What is queued is written although a listener has failed.
+        let finished = queues.finish().await;
+        served.and(finished)?;
         tracing::info!("stopped");
         Ok(Exit::Success)
     }
