@@ -126,7 +126,7 @@ pub struct Answer {
     pub body: Bytes,
     /// Media type of the reply.
     pub content_type: &'static str,
-    /// How the request ended.
+    /// Outcome of the request.
     pub outcome: RequestOutcome,
 }
 
@@ -252,9 +252,7 @@ impl Switchboard {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
-}
 
-impl Switchboard {
     /// Adds the id of the record to the reply's metadata if the settings ask for it.
     fn add_record_id<'t>(&self, decision: Decision<'t>, record: Uuid) -> Decision<'t> {
         match self.recorder.adds_record_ids() {
@@ -647,8 +645,8 @@ impl Exchange<'_> {
         Some(described.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
     }
 
-    /// Returns the source's fallback reply after `cause` ended the request. An event is refused, so
-    /// that the platform sends it again.
+    /// Returns the source's fallback reply after `cause` ended the request, and starts its effects: where the reply
+    /// decides nothing, they are the fallback. An event is refused, so that the platform sends it again.
     fn fallback_reply(&self, cause: FallbackCause) -> Result<PreparedReply, RequestError> {
         let source = &self.endpoint.source;
         tracing::error!(
@@ -672,31 +670,41 @@ impl Exchange<'_> {
             Ok(Ok(Incoming::Probe) | Err(_)) | Err(_) => None,
         };
         let channel = call.as_ref().map_or(Channel::Call, Call::channel);
-        let decision = match &source.fallback {
-            Fallback::Keep => Decision::fallback(Outcome::Keep(KeepReason::Fallback)),
-            Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
-            Fallback::Agent(name) => fallback_to(self.rules, name, source.dialect.platform()),
-        };
-        let decision = match &call {
-            Some(call) => with_required_variables(self.rules, decision, call),
-            None => decision,
-        };
-        let decision = source.with_variables_of_stand_in(self.rules, decision);
+        let decision = self.fallback_decision(call.as_ref());
         self.endpoint.counters.fell_back(cause);
         self.count_decision(&decision);
         let rendered = catch_unwind(AssertUnwindSafe(|| {
             source.render(self.rules, channel, call.as_ref(), &decision)
         }));
+        let id = self.app.recorder.id(self.facts.at);
         let recorded = catch_unwind(AssertUnwindSafe(|| {
-            let id = self.app.recorder.id(self.facts.at);
             self.record(id, call.as_ref()?, &decision, &LookupAnswers::default())
         }));
+        // A panic here has been logged, and there is nothing left to fall back to.
+        drop(catch_unwind(AssertUnwindSafe(|| {
+            call.iter().for_each(|call| self.start_effects(call, &decision, id));
+        })));
         let body = match rendered {
             Ok(reply) => reply.body(),
             Err(_panic) => Bytes::copy_from_slice(source.dialect.default_reply(channel).as_bytes()),
         };
         let committed = recorded.ok().flatten().and_then(|recorded| recorded.committed);
         Ok(PreparedReply { committed, ..PreparedReply::immediate(RequestOutcome::Fallback, body) })
+    }
+
+    /// Returns the decision of the source's fallback. `call` is `None` if the request could not be parsed.
+    fn fallback_decision(&self, call: Option<&Call<'_>>) -> Decision<'_> {
+        let source = &self.endpoint.source;
+        let decision = match &source.fallback {
+            Fallback::Keep => Decision::fallback(Outcome::Keep(KeepReason::Fallback)),
+            Fallback::Reject => Decision::fallback(Outcome::Reject("fallback")),
+            Fallback::Agent(name) => fallback_to(self.rules, name, source.dialect.platform()),
+        };
+        let decision = match call {
+            Some(call) => with_required_variables(self.rules, decision, call),
+            None => decision,
+        };
+        source.with_variables_of_stand_in(self.rules, decision)
     }
 }
 
@@ -728,4 +736,75 @@ fn names_to_log(left_out: &[&LeftOut]) -> Option<String> {
 fn shorten(text: &str) -> &str {
     const MAX_CHARS: usize = 64;
     text.char_indices().nth(MAX_CHARS).map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use axum::http::HeaderMap;
+
+    use super::*;
+    use crate::rules;
+    use crate::settings::{self, Inputs, Purpose};
+
+    const SETTINGS: &str = r#"
+[sources.calls]
+platform = "openai"
+auth = "off"
+allow_from = ["0.0.0.0/0"]
+api_key = "env:API_KEY"
+fallback = "desk"
+"#;
+    const RULES: &str = r#"
+[agents.desk.openai]
+model = "m"
+instructions = "i"
+
+[[rule]]
+name = "everyone"
+reject = "closed"
+"#;
+    const CALL: &str = r#"{ "object": "event", "type": "realtime.call.incoming", "created_at": 1,
+        "data": { "call_id": "rtc_1", "sip_headers": [] } }"#;
+
+    fn service() -> Switchboard {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("switchboard.toml");
+        std::fs::write(&file, SETTINGS).unwrap();
+        let environment = [("API_KEY".to_owned(), "sk_0123456789abcdef".to_owned())].into();
+        let inputs = Inputs { file: Some(file), environment, purpose: Purpose::Serve };
+        let loaded = settings::load(&inputs).unwrap();
+        let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
+        let loaded = rules::parse("rules.toml", RULES.to_owned(), &settings.check_context());
+        let table = loaded.table.unwrap_or_else(|| panic!("{}", loaded.report));
+        Switchboard::new(settings.sources, table, Clock::System)
+    }
+
+    #[tokio::test]
+    async fn where_the_reply_decides_nothing_the_effects_are_the_fallback() {
+        let app = service();
+        let endpoint = app.endpoint("calls").unwrap();
+        let context = RequestContext {
+            request_id: "r",
+            trace_id: None,
+            is_event: false,
+            is_test: false,
+            received_at: Instant::now(),
+        };
+        let head = RequestHead::new(HeaderMap::new(), IpAddr::V4(Ipv4Addr::LOCALHOST), None);
+        let request = Unverified::new(head, Bytes::from_static(CALL.as_bytes()));
+        let request = authenticate(endpoint, request, context, app.now()).unwrap();
+        let rules = app.live_table.shared_table();
+        let facts = Facts::before_lookups(app.now());
+        let exchange =
+            Exchange { app: &app, endpoint, rules: &rules, request: &request, facts, context };
+        let prepared = exchange.fallback_reply(FallbackCause::Panic).unwrap();
+        assert_eq!(prepared.outcome, RequestOutcome::Fallback);
+        let started = app.effects.take_waiting().unwrap().try_recv().unwrap();
+        assert_eq!(
+            started.effects.iter().map(|effect| effect.action).collect::<Vec<_>>(),
+            ["accept"]
+        );
+    }
 }

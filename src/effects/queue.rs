@@ -64,7 +64,7 @@ impl Effects {
     }
 
     /// Returns the effects to send; `None` if another task has them.
-    pub(super) fn take_waiting(&self) -> Option<mpsc::Receiver<EffectsOfCall>> {
+    pub(crate) fn take_waiting(&self) -> Option<mpsc::Receiver<EffectsOfCall>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
