@@ -26,11 +26,10 @@ use queue::EffectsOfCall;
 
 /// Time for the record of an effect to be committed.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Problem of an effect of a request that only observe mode let in: anyone could have sent it.
+/// Problem of an effect of a request that observe mode alone let in: anyone could have sent it.
 const NOT_AUTHENTICATED: &str = "not sent: the request was not authenticated";
 /// Problem of an effect that follows one that was not acknowledged.
 const EARLIER_FAILED: &str = "not sent: an earlier request failed";
-
 /// Time for effects to end when the service stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(6);
 
@@ -53,7 +52,7 @@ pub async fn run(app: Arc<Switchboard>, stop: CancellationToken) {
         let Some(access) = &source.api else { continue };
         let client = match clients.get(&source.name) {
             Some(client) => Ok(client.clone()),
-            None => ApiClient::new(access).inspect(|client| {
+            None => ApiClient::new(access).await.inspect(|client| {
                 clients.insert(source.name.clone(), client.clone());
             }),
         };

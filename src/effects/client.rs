@@ -36,7 +36,7 @@ pub(super) struct Attempted {
     pub(super) result: EffectResult,
     /// Status of the last answer.
     pub(super) status: Option<u16>,
-    /// What went wrong last.
+    /// Problem of the last attempt.
     pub(super) problem: Option<String>,
     /// Number of requests; 0 if the effect was not sent.
     pub(super) attempts: u32,
@@ -55,14 +55,18 @@ impl Attempted {
 pub(super) struct ApiClient(Client);
 
 impl ApiClient {
-    /// Creates the pool.
+    /// Creates the pool, on a thread of its own: it reads the certificate authorities of the machine.
     ///
     /// # Errors
     /// Fails if TLS cannot be set up.
-    pub(super) fn new(access: &ApiAccess) -> Result<ApiClient, &'static str> {
-        let client = client_builder(ATTEMPT_TIMEOUT, access.allow_private)?;
-        let client = client.redirect(Policy::none()).build();
-        client.map(ApiClient).map_err(|_| NO_CLIENT)
+    pub(super) async fn new(access: &ApiAccess) -> Result<ApiClient, &'static str> {
+        let allow_private = access.allow_private;
+        let create = move || {
+            let client = client_builder(ATTEMPT_TIMEOUT, allow_private)?;
+            let client = client.redirect(Policy::none()).build();
+            client.map(ApiClient).map_err(|_| NO_CLIENT)
+        };
+        tokio::task::spawn_blocking(create).await.unwrap_or(Err(NO_CLIENT))
     }
 
     /// Sends the request until the platform answers, at most until `deadline`.
