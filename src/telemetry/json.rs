@@ -31,19 +31,15 @@ impl<S: Subscriber> Layer<S> for JsonLines {
             reason = "a log line has the time at which it was written"
         )]
         let now = Timestamp::now();
-        LINE.with_borrow_mut(|line| {
-            line.0.clear();
-            line.raw("{\"timestamp\":\"");
-            // Fails only for timestamps outside the supported range.
-            drop(PRINTER.print_timestamp(&now, &mut line.0));
-            line.raw("\",\"level\":\"");
-            line.raw(event.metadata().level().as_str());
-            line.raw("\"");
-            event.record(line);
-            line.raw(",\"target\":\"");
-            line.raw(event.metadata().target());
-            line.raw("\"}\n");
+        let write = |line: &mut JsonLine| {
+            line.write_event(event, &now);
             self.0.push(&line.0);
+        };
+        LINE.with(|shared| match shared.try_borrow_mut() {
+            Ok(mut line) => write(&mut line),
+            // A value of another line is being formatted, and logs or panics. A second panic, here, would end the
+            // process.
+            Err(_in_use) => write(&mut JsonLine(Vec::new())),
         });
     }
 }
@@ -69,6 +65,21 @@ static MAY_BE_ESCAPED: [bool; 256] = {
 struct JsonLine(Vec<u8>);
 
 impl JsonLine {
+    /// Writes the line of an event in place of the one before.
+    fn write_event(&mut self, event: &Event<'_>, now: &Timestamp) {
+        self.0.clear();
+        self.raw("{\"timestamp\":\"");
+        // Fails only for timestamps outside the supported range.
+        drop(PRINTER.print_timestamp(now, &mut self.0));
+        self.raw("\",\"level\":\"");
+        self.raw(event.metadata().level().as_str());
+        self.raw("\"");
+        event.record(self);
+        self.raw(",\"target\":\"");
+        self.raw(event.metadata().target());
+        self.raw("\"}\n");
+    }
+
     fn raw(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
     }
@@ -153,6 +164,18 @@ mod tests {
         line.escaped("a\u{9b}2J\u{7f}\u{202e}b\u{2066}ü… \u{85}\"\n");
         let expected = r#"a\u009b2J\u007f\u202eb\u2066ü… \u0085\"\u000a"#;
         assert_eq!(std::str::from_utf8(&line.0).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_event_during_another_one_has_a_line_of_its_own() {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::registry().with(JsonLines(lines.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            LINE.with_borrow_mut(|_in_use| tracing::info!("inner"));
+        });
+        let pending = lines.take_pending();
+        let line = std::str::from_utf8(&pending).unwrap();
+        assert!(line.contains("\"message\":\"inner\""), "{line}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a request to a source ended, in the words of metrics, logs and traces.
+//! Outcomes of requests to a source, in the words of metrics, logs and traces.
 
 /// Outcome of a request to a source. `http` knows the HTTP status of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
