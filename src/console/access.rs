@@ -1,4 +1,4 @@
-//! Who may use the console: sessions, log-ins, and what a reader may see.
+//! Access to the console: sessions, log-ins, and what a reader may see.
 //!
 //! A person logs in with the admin token, or with a name and a password of `[admin.users]`, and receives a
 //! session cookie. Without an admin token, the listener is open to this machine alone, and everyone there is
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -40,17 +40,17 @@ const PARALLEL_HASHES: usize = 2;
 /// A hash that is verified if there is no user of a name, so that the time does not tell.
 static NOBODY: LazyLock<PasswordHash> = LazyLock::new(|| PasswordHash::new("", [0; 16]));
 
-/// Who is let in, and what they may see.
+/// Decides who is let in, and what they may see.
 pub(super) struct Access {
     token: LiveSecret,
     users: LiveUsers,
     reveal_numbers: bool,
     sessions: Sessions,
     attempts: DefaultKeyedRateLimiter<IpAddr>,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
 }
 
-/// Why a person was not let in.
+/// Reason for which a person was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogInError {
     /// The name or the password is wrong.
@@ -59,7 +59,7 @@ pub(super) enum LogInError {
     TooMany,
 }
 
-/// Who has logged in.
+/// The person of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Identity {
     /// Someone on this machine, while there is no admin token.
@@ -84,7 +84,7 @@ pub(super) struct Reader {
     pub(super) can_log_out: bool,
 }
 
-/// How a person sees phone numbers.
+/// Form in which a person sees phone numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NumberView {
     Whole,
@@ -165,7 +165,7 @@ impl Access {
             reveal_numbers,
             sessions: Sessions::default(),
             attempts: RateLimiter::keyed(quota),
-            hashing: Semaphore::new(PARALLEL_HASHES),
+            hashing: Arc::new(Semaphore::new(PARALLEL_HASHES)),
         }
     }
 
@@ -251,9 +251,13 @@ impl Access {
         let user = self.users.get().iter().find(|user| *user.name == *name).cloned();
         let hash = user.as_ref().map_or_else(|| NOBODY.clone(), |user| user.password_hash.clone());
         let password = password.to_owned();
-        let _permit = self.hashing.acquire().await.ok()?;
-        // Hashing would keep the thread from answering calls.
-        let verified = tokio::task::spawn_blocking(move || hash.verify(&password)).await;
+        let permit = self.hashing.clone().acquire_owned().await.ok()?;
+        // Hashing would keep the thread from answering calls. It goes on, with its permit, if the request ends before.
+        let verified = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            hash.verify(&password)
+        });
+        let verified = verified.await;
         let user = user.filter(|_| verified.unwrap_or(false))?;
         let hash = digest(user.password_hash.as_str().as_bytes());
         Some(Identity::User(user.name, hash))

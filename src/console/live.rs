@@ -156,12 +156,13 @@ impl Follower {
         let since = before_late_calls(self.seen_until);
         let filter = Filter { since: Some(since), ..self.filter.clone() };
         let absence = self.console.app.now().duration_since(since);
-        let _turn = match absence > SHORT_ABSENCE {
+        let turn = match absence > SHORT_ABSENCE {
             true => Some(self.console.counting.wait().await),
             false => None,
         };
         let (app, view, runtime) = (self.console.app.clone(), self.view, Handle::current());
         let search = async move {
+            let _turn = turn;
             let store = app.recorder().store()?;
             let found = store.search(&filter, None, MOST_ROWS, MOST_SEARCHED).await?;
             let last_events = store.last_events(&found.calls).await?;

@@ -1,4 +1,4 @@
-//! What the pages of the console share.
+//! State that the pages of the console share.
 
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -8,13 +8,15 @@ use std::time::Duration;
 use axum::Router;
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::live_feeds::LiveFeeds;
+use super::page::off_thread;
 use crate::domain::secret::LiveSecret;
 use crate::domain::user::LiveUsers;
+use crate::http::HttpProblem;
 use crate::pipeline::Switchboard;
 use crate::records::{NoStore, Store};
 use crate::reload::ReloadHandle;
@@ -23,11 +25,11 @@ use crate::source::Source;
 
 /// Age of the process up to which a page waits for the record store: it opens beside everything else.
 const START: SignedDuration = SignedDuration::from_secs(30);
-/// How often, and in which intervals, a page looks whether the store is open.
+/// Number of times, and interval, at which a page looks whether the store is open.
 const STORE_POLLS: u32 = 60;
 const STORE_POLL: Duration = Duration::from_millis(50);
 
-/// What the console needs from the service.
+/// Parts of the service that the console needs.
 pub struct ConsoleSetup {
     /// The service.
     pub app: Arc<Switchboard>,
@@ -43,7 +45,7 @@ pub struct ConsoleSetup {
     pub edit: bool,
     /// Path of the rule table.
     pub rules_path: PathBuf,
-    /// What rule tables are checked against.
+    /// Context in which rule tables are checked.
     pub context: CheckContext,
     /// Reverse proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
@@ -59,7 +61,7 @@ pub struct ConsoleSetup {
 #[derive(Clone)]
 pub(super) struct Console(Arc<ConsoleState>);
 
-/// What all clones of [`Console`] share.
+/// State behind all clones of [`Console`].
 pub(super) struct ConsoleState {
     pub(super) app: Arc<Switchboard>,
     pub(super) reload_handle: Option<ReloadHandle>,
@@ -116,9 +118,7 @@ impl Console {
         let local = self.public_url.as_deref();
         local.or(source.policy.public_base_url.as_deref()).unwrap_or(UNKNOWN_HOST)
     }
-}
 
-impl Console {
     /// Returns the store of the records. Waits for it for a moment after the start of the process.
     pub(super) async fn store(&self) -> Result<Arc<Store>, NoStore> {
         let recorder = self.app.recorder();
@@ -143,17 +143,50 @@ impl Deref for Console {
 }
 
 /// Work that the console does one after another.
-pub(super) struct Turns(Semaphore);
+pub(super) struct Turns(Arc<Semaphore>);
 
 impl Default for Turns {
     fn default() -> Turns {
-        Turns(Semaphore::new(1))
+        Turns(Arc::new(Semaphore::new(1)))
     }
 }
 
 impl Turns {
     /// Waits for the turn, which ends when the permit is dropped.
-    pub(super) async fn wait(&self) -> SemaphorePermit<'_> {
-        self.0.acquire().await.expect("the semaphore is never closed")
+    pub(super) async fn wait(&self) -> OwnedSemaphorePermit {
+        self.0.clone().acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// Does work in its turn, on a thread of its own. The turn lasts until the work is done, even if the request
+    /// ends before, such as that of a browser that goes away.
+    pub(super) async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HttpProblem> {
+        let turn = self.wait().await;
+        let work_in_turn = move || {
+            let _turn = turn;
+            work()
+        };
+        off_thread(work_in_turn).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_turn_lasts_until_its_work_is_done_even_if_the_request_ends_before() {
+        let turns = Turns::default();
+        let (done, is_done) = mpsc::channel::<()>();
+        let work = turns.off_thread(move || is_done.recv());
+        assert!(tokio::time::timeout(Duration::from_millis(20), work).await.is_err());
+        assert!(turns.0.try_acquire().is_err(), "the work goes on");
+        drop(done);
+        let next = tokio::time::timeout(Duration::from_secs(30), turns.wait()).await;
+        assert!(next.is_ok());
     }
 }

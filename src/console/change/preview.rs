@@ -1,4 +1,4 @@
-//! What a plan would change: mistakes, differences of the files, and recorded calls decided again.
+//! Preview of a plan: mistakes, differences of the files, and recorded calls decided again.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::workbench::{CheckedChange, Workbench, differences, hash};
 use crate::console::access::Reader;
-use crate::console::page::off_thread;
+use crate::console::page::counted;
 use crate::console::state::Console;
 use crate::domain::call::Platform;
 use crate::http::HttpProblem;
@@ -71,7 +71,7 @@ pub(super) struct ReplayView {
     pub(super) groups: Vec<GroupView>,
     /// Calls of changes that are not shown.
     pub(super) more: u64,
-    /// What the result does not cover.
+    /// Remarks on what the result does not cover.
     pub(super) remarks: Vec<String>,
 }
 
@@ -123,7 +123,7 @@ impl Preview {
             errors: checked.errors,
             warnings: checked.warnings,
             tests: checked.tests,
-            diffs: changed.iter().map(|file| DiffView::new(file, reader)).collect(),
+            diffs: changed.into_iter().map(|file| DiffView::new(file, reader)).collect(),
             checked: hash(&files, &plan),
             days,
             replay,
@@ -132,19 +132,12 @@ impl Preview {
 
     /// Returns why the plan cannot be applied.
     pub(super) fn problem(&self) -> Option<String> {
-        match self.errors {
-            0 => None,
-            1 => Some("The rules have 1 error; see below.".to_owned()),
-            errors => Some(format!("The rules have {errors} errors; see below.")),
-        }
+        let errors = counted(self.errors, "error");
+        (self.errors > 0).then(|| format!("The rules have {errors}; see below."))
     }
 
     /// Returns the number of mistakes in words.
     pub(super) fn verdict(&self) -> String {
-        let counted = |count: usize, noun: &str| match count {
-            1 => format!("1 {noun}"),
-            _ => format!("{count} {noun}s"),
-        };
         let warnings = counted(self.warnings, "warning");
         match (self.errors, self.tests) {
             (0, 0) => format!("No errors, {warnings}. The rules have no tests."),
@@ -160,8 +153,7 @@ impl Preview {
 }
 
 impl DiffView {
-    pub(super) fn new(file: &FileDiff, reader: &Reader) -> DiffView {
-        let mut diff = file.clone();
+    pub(super) fn new(mut diff: FileDiff, reader: &Reader) -> DiffView {
         for line in diff.hunks.iter_mut().flat_map(|hunk| &mut hunk.lines) {
             line.text = reader.text(&line.text).into_owned();
         }
@@ -184,9 +176,8 @@ impl ReplayView {
             .map(|source| (source.name.to_string(), source.dialect.platform()))
             .collect();
         let limits = ReplayLimits { calls: Some(MAX_CALLS), time: Some(MAX_TIME) };
-        let _turn = console.replaying.wait().await;
         let runtime = Handle::current();
-        let done = off_thread(move || {
+        let done = console.replaying.off_thread(move || {
             let sources = sources.iter().map(|(name, platform)| (name.as_str(), *platform));
             let mut replay = Replay::of_sources(&table, sources.collect(), EXAMPLES);
             let newest = Order::NewestFirst;

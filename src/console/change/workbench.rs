@@ -46,9 +46,8 @@ pub(super) async fn differences(
 impl Workbench {
     /// Reads the files.
     pub(super) async fn open(console: &Console) -> Result<Workbench, HttpProblem> {
-        let _turn = console.checking.wait().await;
         let (path, context) = (console.rules_path.clone(), context(console));
-        let read = off_thread(move || {
+        let read = console.checking.off_thread(move || {
             let files = RuleFiles::read(&path, &context)?;
             let writable = check_writable(&files).map_err(|error| error.to_string());
             Ok::<_, ReadError>((files, writable))
@@ -65,10 +64,10 @@ impl Workbench {
         console: &Console,
         plan: ChangePlan,
     ) -> Result<CheckedChange, HttpProblem> {
-        let _turn = console.checking.wait().await;
-        let context = context(console).after(&console.app.table(), console.app.now());
-        let files = self.files;
-        let done = off_thread(move || {
+        let (console_of_check, files) = (console.clone(), self.files);
+        let done = console.checking.off_thread(move || {
+            let app = &console_of_check.app;
+            let context = context(&console_of_check).after(&app.table(), app.now());
             let checked = rule_changes::check(&files, &plan, &context);
             checked.map(|checked| CheckedChange { files, plan, checked })
         });
