@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Extension, Form, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::access::{LogInError, Reader};
 use super::guard::{delete_cookie, session_cookie, set_cookie};
-use super::page::{EmptyForm, Frame, HtmlPage, PageError, Parameters, Submitted, with_problem};
+use super::page::{
+    EmptyForm, Frame, HtmlPage, LogInFields, PageError, Parameters, Submitted, with_problem,
+};
 use super::state::Console;
 use crate::http::{Connection, HttpProblem, client_address};
 
@@ -58,7 +60,7 @@ pub(super) async fn log_in(
     State(console): State<Console>,
     connection: Option<Extension<Arc<Connection>>>,
     headers: HeaderMap,
-    Form(LogInForm { name, password, next }): Form<LogInForm>,
+    LogInFields(LogInForm { name, password, next }): LogInFields<LogInForm>,
 ) -> Response {
     let peer = connection.map(|connection| connection.peer());
     let address = client_address(peer, &headers, &console.trusted_proxies);

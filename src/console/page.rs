@@ -1,5 +1,7 @@
 //! Pages: their frame, their errors, and what they take from a request.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::body::Body;
 use axum::extract::rejection::{FormRejection, QueryRejection};
@@ -8,13 +10,15 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response};
 use axum::response::{Html, IntoResponse};
+use futures_util::TryFutureExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use url::form_urlencoded::Serializer;
 
 use super::access::Reader;
 use super::assets;
 use crate::http::HttpProblem;
-use crate::http::admin::MAX_BODY_BYTES;
+use crate::http::admin::{MAX_BODY_BYTES, within};
 
 /// A section of the console, as in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +191,31 @@ impl<S: Send + Sync> FromRequestParts<S> for Editor {
     }
 }
 
+/// Maximum time for receiving a form: an edit of the rules can have megabytes.
+pub(super) const FORM_TIMEOUT: Duration = Duration::from_secs(60);
+
+async fn read_form<T: DeserializeOwned, S: Send + Sync>(
+    request: Request,
+    state: &S,
+) -> Result<T, HttpProblem> {
+    let reading = Form::from_request(request, state).map_err(|error: FormRejection| {
+        HttpProblem::unread_body(error.status(), error.body_text(), MAX_BODY_BYTES)
+    });
+    let Form(form) = within(FORM_TIMEOUT, reading).await?;
+    Ok(form)
+}
+
+/// A form of a person without a session: the log-in.
+pub(super) struct LogInFields<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for LogInFields<T> {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
+        Ok(LogInFields(read_form(request, state).await?))
+    }
+}
+
 /// A form without fields of its own.
 #[derive(Debug, Deserialize)]
 pub(super) struct EmptyForm {}
@@ -209,22 +238,40 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Submitted<T> {
         let (mut parts, body) = request.into_parts();
         let reader = Reader::from_request_parts(&mut parts, state).await?;
         let request = Request::from_parts(parts, body);
-        let read: Result<Form<WithCsrf<T>>, FormRejection> =
-            Form::from_request(request, state).await;
-        let Form(WithCsrf { csrf, form }) = read.map_err(|error| {
-            HttpProblem::unread_body(error.status(), error.body_text(), MAX_BODY_BYTES)
-        })?;
+        let WithCsrf { csrf, form } = read_form(request, state).await?;
         reader.check_form(&csrf)?;
         Ok(Submitted(form))
     }
 }
 
-/// Runs work that takes a while on a thread of its own.
+/// Runs work that takes a while on a thread of its own. The message of a panic can contain a part of a body, so the
+/// problem does not repeat it.
 pub(super) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, HttpProblem> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|panic| HttpProblem::Internal(panic.to_string()))
+    done.map_err(|_panic| panicked())
+}
+
+/// Returns the problem of work that panicked.
+pub(super) fn panicked() -> HttpProblem {
+    HttpProblem::Internal(
+        "the work for this page panicked, which is a defect: see the log".to_owned(),
+    )
+}
+
+/// Returns a path with a query.
+pub(super) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    if pairs.is_empty() {
+        return path.to_owned();
+    }
+    let query = Serializer::new(String::new()).extend_pairs(pairs).finish();
+    format!("{path}?{query}")
+}
+
+/// Returns `1 error` or `2 errors`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Security headers of every page: nothing from elsewhere, no inline script or style, no frame.

@@ -17,6 +17,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::TryFutureExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -54,7 +55,7 @@ fn request_span(request: &Request) -> tracing::Span {
 }
 
 /// Creates the router of the admin listener. Without a `reload_handle`, `/reload` answers 503. `console` has
-/// the pages for people, which let in whom they know.
+/// the pages for people, which check sessions themselves.
 pub fn router(
     app: Arc<Switchboard>,
     reload_handle: Option<ReloadHandle>,
@@ -174,21 +175,26 @@ pub(crate) const MAX_BODY_BYTES: usize = 2 << 20;
 /// Maximum time for receiving the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Extractor of a body, on top of axum's `Bytes`, which would wait for it forever.
+/// Waits for a body that an extractor of axum reads, which would wait for it forever.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    reading: impl Future<Output = Result<T, HttpProblem>>,
+) -> Result<T, HttpProblem> {
+    let read = tokio::time::timeout(limit, reading).await;
+    read.unwrap_or(Err(HttpProblem::BodyTimeout))
+}
+
+/// Extractor of a body, which has to arrive in time.
 struct TimelyBody(Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for TimelyBody {
     type Rejection = HttpProblem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, HttpProblem> {
-        let reading = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state));
-        match reading.await {
-            Ok(Ok(body)) => Ok(TimelyBody(body)),
-            Ok(Err(error)) => {
-                Err(HttpProblem::unread_body(error.status(), error.body_text(), MAX_BODY_BYTES))
-            }
-            Err(_elapsed) => Err(HttpProblem::BodyTimeout),
-        }
+        let reading = Bytes::from_request(request, state).map_err(|error| {
+            HttpProblem::unread_body(error.status(), error.body_text(), MAX_BODY_BYTES)
+        });
+        within(BODY_TIMEOUT, reading).await.map(TimelyBody)
     }
 }
 

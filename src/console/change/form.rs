@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use futures_util::TryFutureExt;
 use sha2::{Digest, Sha256};
 
 use super::{CHOICES, DAYS, MAX_FORM_BYTES};
 use crate::console::access::Reader;
-use crate::console::page::PageError;
+use crate::console::page::{FORM_TIMEOUT, PageError};
 use crate::http::HttpProblem;
+use crate::http::admin::within;
 use crate::rule_changes::{ChangePlan, Edit, EditError, EditProblem, RuleFiles};
 
 /// Fields of a form that was sent by a page of the session itself, in order.
@@ -21,10 +23,11 @@ impl<S: Send + Sync> FromRequest<S> for FormFields {
     async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
         let (mut parts, body) = request.into_parts();
         let reader = Reader::from_request_parts(&mut parts, state).await?;
-        let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
-        let body = body.map_err(|error| {
+        let request = Request::from_parts(parts, body);
+        let reading = Bytes::from_request(request, state).map_err(|error| {
             HttpProblem::unread_body(error.status(), error.body_text(), MAX_FORM_BYTES)
-        })?;
+        });
+        let body = within(FORM_TIMEOUT, reading).await?;
         let pairs = url::form_urlencoded::parse(&body);
         let fields = FormFields(pairs.map(|(name, value)| (name.into(), value.into())).collect());
         reader.check_form(fields.get("csrf").unwrap_or_default())?;
@@ -41,6 +44,17 @@ impl FormFields {
     /// Returns the values of a field in order.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the days of calls to replay.
+    pub(super) fn days(&self) -> u32 {
+        let days = self.get("days").and_then(|days| days.trim().parse().ok());
+        days.filter(|days| CHOICES.contains(days)).unwrap_or(DAYS)
+    }
+
+    /// Returns the note about the change.
+    pub(super) fn note(&self) -> String {
+        self.get("note").unwrap_or_default().trim().to_owned()
     }
 
     /// Returns the fields in order.
@@ -76,7 +90,6 @@ impl Draft {
     /// Reads a form. Browsers send line breaks as CR and LF, so the texts get those of the files.
     pub(super) fn read(fields: &FormFields, files: &RuleFiles) -> Draft {
         let text = |name: &str| fields.get(name).unwrap_or_default().trim().to_owned();
-        let days = text("days").parse().ok().filter(|days| CHOICES.contains(days));
         let mut texts = BTreeMap::new();
         for (field, value) in fields.iter() {
             let Some(name) = field.strip_prefix("text:") else { continue };
@@ -95,8 +108,8 @@ impl Draft {
             removed: fields.all("remove").map(str::to_owned).collect(),
             new_name: text("new_name"),
             new_text: with_line_breaks_of("", new_text),
-            days: days.unwrap_or(DAYS),
-            note: text("note"),
+            days: fields.days(),
+            note: fields.note(),
             checked: text("checked"),
         }
     }
