@@ -1,7 +1,7 @@
 //! Carries out decisions by requests to a platform's API, after the reply to its webhook.
 //!
 //! A bounded queue leads from the pipeline to [`run`]. The effects of one call are sent in order, each within
-//! one deadline for all, and each leaves an event in the records.
+//! one deadline for all, and each leaves an event in the records once all have been sent.
 
 mod client;
 pub mod queue;
@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -76,6 +77,7 @@ async fn carry_out(
         true => client.as_ref().err().copied(),
         false => Some(NOT_AUTHENTICATED),
     };
+    let mut ended = Vec::new();
     for effect in &of_call.effects {
         let started = Instant::now();
         let problem = obstacle.map(str::to_owned).or_else(|| effect.problem());
@@ -86,56 +88,71 @@ async fn carry_out(
         if attempted.result != EffectResult::Acknowledged {
             obstacle = obstacle.or(Some(EARLIER_FAILED));
         }
-        report(&app, &endpoint, &of_call, effect, &attempted, started.elapsed()).await;
+        let ended_effect =
+            EndedEffect { effect, attempted, took: started.elapsed(), at: app.now() };
+        ended_effect.count_and_log(&endpoint, &of_call);
+        ended.push(ended_effect);
+    }
+    // Not between the effects: a store that fails must not keep the next one from being sent in time.
+    for ended_effect in ended {
+        ended_effect.record(&app, &endpoint, &of_call).await;
     }
 }
 
-/// Counts, logs and records an effect.
-async fn report(
-    app: &Switchboard,
-    endpoint: &SourceEndpoint,
-    of_call: &EffectsOfCall,
-    effect: &Effect,
-    attempted: &Attempted,
+/// An effect that was sent, or cannot be.
+struct EndedEffect<'e> {
+    effect: &'e Effect,
+    attempted: Attempted,
     took: Duration,
-) {
-    let request_id = &*of_call.request_id;
-    let Attempted { result, status, problem, attempts } = attempted;
-    endpoint.counters.effect(effect.action, *result, (*attempts > 0).then_some(took));
-    let source = &*endpoint.source.name;
-    let (action, result) = (effect.action, result.as_str());
-    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    if attempted.result == EffectResult::Acknowledged {
-        tracing::info!(request_id, source, action, result, status, attempts, took_ms, "effect");
-    } else {
-        let problem = problem.as_deref();
-        tracing::error!(
-            request_id, source, action, result, status, problem, attempts, took_ms, "effect"
-        );
+    at: Timestamp,
+}
+
+impl EndedEffect<'_> {
+    fn took_ms(&self) -> u64 {
+        u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX)
     }
-    let body = json!({
-        "action": action,
-        "path": effect.path,
-        "request": effect.body,
-        "status": status,
-        "problem": problem,
-        "attempts": attempts,
-        "took_ms": took_ms,
-    });
-    let (now, body) = (app.now(), body.to_string());
-    let id = app.recorder().id(now);
-    let event = event(of_call, effect, attempted, id);
-    let new_event = NewEvent {
-        id,
-        at: now,
-        source,
-        platform: endpoint.source.dialect.platform(),
-        event: &event,
-        body: body.as_bytes(),
-    };
-    let stored = app.recorder().store_event(new_event, Instant::now() + RECORD_TIMEOUT).await;
-    if let Err(error) = stored {
-        tracing::error!(request_id, source, %error, "the record of an effect is lost");
+
+    fn count_and_log(&self, endpoint: &SourceEndpoint, of_call: &EffectsOfCall) {
+        let Attempted { result, status, problem, attempts } = &self.attempted;
+        let (action, took_ms) = (self.effect.action, self.took_ms());
+        endpoint.counters.effect(action, *result, (*attempts > 0).then_some(self.took));
+        let (request_id, source) = (&*of_call.request_id, &*endpoint.source.name);
+        let (is_acknowledged, result) = (*result == EffectResult::Acknowledged, result.as_str());
+        if is_acknowledged {
+            tracing::info!(request_id, source, action, result, status, attempts, took_ms, "effect");
+        } else {
+            let problem = problem.as_deref();
+            tracing::error!(
+                request_id, source, action, result, status, problem, attempts, took_ms, "effect"
+            );
+        }
+    }
+
+    async fn record(&self, app: &Switchboard, endpoint: &SourceEndpoint, of_call: &EffectsOfCall) {
+        let body = json!({
+            "action": self.effect.action,
+            "path": self.effect.path,
+            "request": self.effect.body,
+            "status": self.attempted.status,
+            "problem": self.attempted.problem,
+            "attempts": self.attempted.attempts,
+            "took_ms": self.took_ms(),
+        });
+        let body = body.to_string();
+        let id = app.recorder().id(self.at);
+        let new_event = NewEvent {
+            id,
+            at: self.at,
+            source: &endpoint.source.name,
+            platform: endpoint.source.dialect.platform(),
+            event: &event(of_call, self.effect, &self.attempted, id),
+            body: body.as_bytes(),
+        };
+        let stored = app.recorder().store_event(new_event, Instant::now() + RECORD_TIMEOUT).await;
+        if let Err(error) = stored {
+            let (request_id, source) = (&*of_call.request_id, &*endpoint.source.name);
+            tracing::error!(request_id, source, %error, "the record of an effect is lost");
+        }
     }
 }
 
@@ -158,5 +175,64 @@ fn event<'a>(
         status: Some(attempted.result.as_str().into()),
         end_reason: attempted.problem.as_deref().map(Into::into),
         ..Event::new(format!("effect.{}", effect.action), true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::domain::clock::Clock;
+    use crate::domain::party::Party;
+    use crate::pipeline::tests::load;
+    use crate::settings::{RecordsLocation, RecordsSettings};
+    use queue::Effects;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+
+    #[tokio::test]
+    async fn an_effect_does_not_wait_for_the_record_of_the_one_before() {
+        let api = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", api.local_addr().unwrap());
+        let (settings, table) = load(&format!("api_url = \"{url}\""));
+        let records =
+            RecordsSettings { location: RecordsLocation::Memory, ..RecordsSettings::off() };
+        // The writer does not run, so nothing is committed.
+        let (app, _writer) =
+            Switchboard::with_records(settings.sources, table, Clock::System, records);
+        let endpoint = app.endpoint("calls").unwrap().clone();
+        let client = ApiClient::new(endpoint.source.api.as_ref().unwrap()).await;
+        let effect = |action| Effect {
+            action,
+            path: format!("/{action}"),
+            body: json!({}),
+            idempotency_key: None,
+            is_idempotent: true,
+            missing: None,
+        };
+        let party = || Party::parse(Some("+12137771234")).party;
+        let of_call = EffectsOfCall {
+            source: "calls".into(),
+            call_id: Some("rtc_1".into()),
+            record: None,
+            parties: [party(), party()],
+            request_id: "r".into(),
+            effects: vec![effect("accept"), effect("refer")],
+            is_authenticated: true,
+            deadline: Effects::deadline(),
+        };
+        let sending = tokio::spawn(carry_out(Arc::new(app), endpoint, client, of_call));
+        for action in ["accept", "refer"] {
+            let accepted = timeout(Duration::from_secs(4), api.accept()).await;
+            let (mut stream, _) = accepted.expect("a request in time").unwrap();
+            let mut head = [0; 4096];
+            let length = stream.read(&mut head).await.unwrap();
+            let head = String::from_utf8_lossy(&head[..length]);
+            assert!(head.starts_with(&format!("POST /{action} ")), "{head}");
+            stream.write_all(ANSWER).await.unwrap();
+        }
+        sending.abort();
     }
 }

@@ -682,7 +682,9 @@ impl Exchange<'_> {
         }));
         // A panic here has been logged, and there is nothing left to fall back to.
         drop(catch_unwind(AssertUnwindSafe(|| {
-            call.iter().for_each(|call| self.start_effects(call, &decision, id));
+            if let Some(call) = &call {
+                self.start_effects(call, &decision, id);
+            }
         })));
         let body = match rendered {
             Ok(reply) => reply.body(),
@@ -739,14 +741,14 @@ fn shorten(text: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use axum::http::HeaderMap;
 
     use super::*;
     use crate::rules;
-    use crate::settings::{self, Inputs, Purpose};
+    use crate::settings::{self, Inputs, Purpose, Settings};
 
     const SETTINGS: &str = r#"
 [sources.calls]
@@ -768,22 +770,24 @@ reject = "closed"
     const CALL: &str = r#"{ "object": "event", "type": "realtime.call.incoming", "created_at": 1,
         "data": { "call_id": "rtc_1", "sip_headers": [] } }"#;
 
-    fn service() -> Switchboard {
+    /// Loads the settings of a source whose decisions are requests to an API, with further keys, and a rule table.
+    pub(crate) fn load(keys: &str) -> (Settings, RuleSet) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("switchboard.toml");
-        std::fs::write(&file, SETTINGS).unwrap();
+        std::fs::write(&file, format!("{SETTINGS}{keys}\n")).unwrap();
         let environment = [("API_KEY".to_owned(), "sk_0123456789abcdef".to_owned())].into();
         let inputs = Inputs { file: Some(file), environment, purpose: Purpose::Serve };
         let loaded = settings::load(&inputs).unwrap();
         let settings = loaded.settings.unwrap_or_else(|| panic!("{}", loaded.report));
         let loaded = rules::parse("rules.toml", RULES.to_owned(), &settings.check_context());
         let table = loaded.table.unwrap_or_else(|| panic!("{}", loaded.report));
-        Switchboard::new(settings.sources, table, Clock::System)
+        (settings, table)
     }
 
     #[tokio::test]
     async fn where_the_reply_decides_nothing_the_effects_are_the_fallback() {
-        let app = service();
+        let (settings, table) = load("");
+        let app = Switchboard::new(settings.sources, table, Clock::System);
         let endpoint = app.endpoint("calls").unwrap();
         let context = RequestContext {
             request_id: "r",
