@@ -29,7 +29,8 @@ use uuid::Uuid;
 
 use super::access::Reader;
 use super::page::{
-    Editor, Frame, HtmlPage, PageError, PageSection, Parameters, off_thread, with_problem,
+    Editor, Frame, HtmlPage, PageError, PageSection, Parameters, off_thread, panicked,
+    with_problem, with_query,
 };
 use super::state::Console;
 use crate::http::HttpProblem;
@@ -182,8 +183,7 @@ impl ChangePage {
 }
 
 fn link(path: &str, file: &str) -> String {
-    let query = url::form_urlencoded::Serializer::new(String::new());
-    format!("{path}?{}", { query }.append_pair("file", file).finish())
+    with_query(path, &[("file", file)])
 }
 
 /// Checks the texts of a form and replays calls with them.
@@ -244,7 +244,7 @@ async fn conflict(
     reader: &Reader,
 ) -> Result<Vec<DiffView>, HttpProblem> {
     let changed = differences(bench.files.texts(), plan.texts_after(&bench.files)).await?;
-    Ok(changed.iter().map(|file| DiffView::new(file, reader)).collect())
+    Ok(changed.into_iter().map(|file| DiffView::new(file, reader)).collect())
 }
 
 /// Checks texts while they are typed. Returns the mistakes as JSON.
@@ -338,7 +338,7 @@ async fn carry_out_now(
         }
         Ok::<_, CarryOutError>(change)
     });
-    let done = done.await.map_err(|panic| HttpProblem::Internal(panic.to_string()))?;
+    let done = done.await.map_err(|_panic| panicked())?;
     done.map_err(|error| match error {
         CarryOutError::Conflict => HttpProblem::Conflict(error.to_string()),
         CarryOutError::NotKept(_)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::access::Reader;
 use super::explained::{ExplainedPart, in_words};
 use super::name_link::NameLink;
-use super::page::{Frame, HtmlPage, PageError, PageSection, Parameters, with_problem};
+use super::page::{Frame, HtmlPage, PageError, PageSection, Parameters, off_thread, with_problem};
 use super::state::Console;
 use crate::explain::query::{
     Base, ChannelParam, ExplainError, ExplainQuery, InvalidParameter, explain_query,
@@ -21,7 +21,7 @@ use crate::signed_request::{FROM, TO};
 
 /// Rule names that a field proposes.
 const MOST_NAMES: usize = 500;
-/// Look-ups that the page has a field for, beside those that the decision needs.
+/// Beginning of the names of parameters with the answers of look-ups: `lookup.crm`.
 const PREFIX: &str = "lookup.";
 
 /// A field of the form.
@@ -42,11 +42,11 @@ struct LookupField {
     /// The name as the reader may see it.
     label: NameLink,
     value: String,
-    /// How the look-up ended in the explanation.
+    /// State of the look-up in the explanation.
     state: String,
     question: Option<String>,
     problem: Option<String>,
-    /// What it found.
+    /// Value that it found.
     found: Option<String>,
     error: Option<String>,
 }
@@ -263,13 +263,10 @@ async fn explain(
 ) -> Result<Result<ExplainedView, Vec<InvalidParameter>>, PageError> {
     let (app, runtime) = (console.app.clone(), Handle::current());
     // The scan of a million rules takes a while; calls must not wait for it.
-    let explaining = tokio::task::spawn_blocking(move || {
+    let explaining = off_thread(move || {
         explain_query(&app, &query, base, &runtime, |explained| explained.view())
     });
-    let explained = explaining
-        .await
-        .map_err(|_panic| HttpProblem::Internal("the explanation panicked".to_owned()))?;
-    match explained {
+    match explaining.await? {
         Ok(view) => Ok(Ok(view)),
         Err(ExplainError::Invalid(invalid)) => Ok(Err(invalid)),
         Err(error @ (ExplainError::Body(_) | ExplainError::Mismatch(_))) => {

@@ -1,10 +1,9 @@
-//! What all pages of the rule table share: the navigation between them, and the reading of the table.
+//! Parts that all pages of the rule table share: the navigation between them, and the reading of the table.
 
 use crate::console::access::Reader;
 use crate::console::calls::zone;
-use crate::console::page::{Frame, PageError, PageSection};
+use crate::console::page::{Frame, PageError, PageSection, off_thread};
 use crate::console::state::Console;
-use crate::http::HttpProblem;
 use crate::rules::overview::Overview;
 
 /// Part of the rule table that has a page.
@@ -18,7 +17,7 @@ pub(super) enum TablePart {
     LookUps,
 }
 
-/// What all pages of the rule table show of it.
+/// Facts about the rule table that all of its pages show.
 pub(super) struct TableInfo {
     part: TablePart,
     /// Path of the table, as in the settings.
@@ -95,7 +94,5 @@ pub(super) async fn read_table<T: Send + 'static>(
 ) -> Result<T, PageError> {
     let (table, status) = console.app.live_table().table_and_status();
     let work = move || read(Overview::new(&table, status.places.as_deref()));
-    let result = tokio::task::spawn_blocking(work).await;
-    Ok(result
-        .map_err(|error| HttpProblem::Internal(format!("the rules were not read: {error}")))?)
+    Ok(off_thread(work).await?)
 }
