@@ -75,8 +75,6 @@ struct VersionPage {
     before: Option<String>,
     diffs: Vec<DiffView>,
     is_edited: bool,
-    /// Version of the files on disk.
-    files_version: String,
     refusal: Option<String>,
     problem: Option<String>,
     days: u32,
@@ -206,17 +204,12 @@ impl VersionPage {
         })?;
         let before = before(store, &steps, shown).await?;
         let zone = console.app.table().zone.clone();
-        let rows = StepRow::all(&steps, bench.files.fingerprint(), &zone, reader);
-        let (mut version, mut others) = (None, Vec::new());
-        for (number, row) in rows.into_iter().enumerate() {
-            match number == shown {
-                true => version = Some(row),
-                false if is_of_version(&steps[number]) => others.push(row),
-                false => {}
-            }
-        }
-        let mut version = version.expect("the step that was found");
-        version.is_current = snapshot.fingerprint == bench.files.fingerprint();
+        let is_current = snapshot.fingerprint == bench.files.fingerprint();
+        let version = StepRow::new(&steps[shown], is_current, &zone, reader);
+        let others = steps.iter().enumerate().filter(|(number, _)| *number != shown);
+        let others = others
+            .filter(|(_, step)| is_of_version(step))
+            .map(|(_, step)| StepRow::new(step, is_current, &zone, reader));
         let old = before.as_ref().map(|before| texts(&before.files)).unwrap_or_default();
         let diffs = match before {
             Some(_) => differences(old, texts(&snapshot.files)).await?,
@@ -227,16 +220,15 @@ impl VersionPage {
             csrf: reader.csrf.clone(),
             is_editor: reader.is_editor(),
             before: before.as_ref().map(|before| before.fingerprint.clone()),
-            diffs: diffs.iter().map(|file| DiffView::new(file, reader)).collect(),
+            diffs: diffs.into_iter().map(|file| DiffView::new(file, reader)).collect(),
             is_edited: snapshot.files.is_edited(),
-            files_version: bench.files.version(),
             refusal: bench.refusal.clone(),
             problem: None,
             days: DAYS,
             note: String::new(),
             preview: None,
+            others: others.collect(),
             version,
-            others,
         })
     }
 }
@@ -303,9 +295,8 @@ async fn render(
     problem: Option<HttpProblem>,
 ) -> Result<Response, PageError> {
     let mut page = VersionPage::new(console, &found, reader, None).await?;
-    let days = fields.get("days").and_then(|days| days.parse().ok());
-    page.days = days.filter(|days| CHOICES.contains(days)).unwrap_or(DAYS);
-    page.note = fields.get("note").unwrap_or_default().trim().to_owned();
+    page.days = fields.days();
+    page.note = fields.note();
     let problem = match plan(&found) {
         Ok(plan) => {
             let preview = Preview::of(console, found.bench, plan, page.days, reader).await?;
@@ -338,7 +329,7 @@ pub(in crate::console) async fn restore(
         let problem = HttpProblem::Conflict(message.to_owned());
         return render(&console, found, &reader, &fields, Some(problem)).await;
     }
-    let note = fields.get("note").unwrap_or_default().to_owned();
+    let note = fields.note();
     let done = carry_out_now(&console, found.bench, plan, RuleAction::Restore, &reader, note);
     match done.await {
         Ok(change) => Ok(Redirect::to(&format!("/change?done={}", change.id)).into_response()),
