@@ -9,8 +9,10 @@ use serde::Deserialize;
 
 use super::access::Reader;
 use super::calls;
+use super::explained::in_words;
 use super::page::{
-    Editor, EmptyForm, Frame, HtmlPage, PageError, PageSection, Parameters, Submitted, with_problem,
+    Editor, EmptyForm, Frame, HtmlPage, PageError, PageSection, Parameters, Submitted, counted,
+    with_problem,
 };
 use super::state::Console;
 use crate::http::HttpProblem;
@@ -48,9 +50,9 @@ struct ReloadRow {
 }
 
 /// A number with its label: `missing 3`.
-struct LabelledCount {
-    word: String,
-    count: String,
+pub(super) struct LabelledCount {
+    pub(super) word: String,
+    pub(super) count: String,
 }
 
 /// A source, as a row.
@@ -64,7 +66,7 @@ struct SourceRow {
     observed: Vec<LabelledCount>,
     fallbacks: Vec<LabelledCount>,
     kept: Vec<LabelledCount>,
-    skew: Option<String>,
+    skew: String,
 }
 
 /// A look-up, as a row.
@@ -166,11 +168,6 @@ pub(super) async fn reload(
     })
 }
 
-/// Returns `1 error` or `2 errors`.
-fn counted(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-}
-
 impl HealthPage {
     fn new(console: &Console, reader: Reader, result: Option<(bool, String)>) -> HealthPage {
         let app = &console.app;
@@ -253,8 +250,6 @@ impl SourceRow {
             number(samples.sum("switchboard_requests_total", &[("source", name), (label, value)]))
         };
         let counts = |metric: &str, label: &str| counts(samples.by(metric, &of, label));
-        let skew = "switchboard_clock_skew_seconds";
-        let [half, most] = [0.5, 0.99].map(|part| samples.quantile(skew, &of, part));
         SourceRow {
             name: name.to_owned(),
             calls: requests("kind", "call"),
@@ -269,9 +264,7 @@ impl SourceRow {
             observed: counts("switchboard_observed_total", "reason"),
             fallbacks: counts("switchboard_fallbacks_total", "cause"),
             kept: counts("switchboard_kept_total", "reason"),
-            skew: half
-                .zip(most)
-                .map(|(half, most)| format!("half ≤ {}, 99 % ≤ {}", seconds(half), seconds(most))),
+            skew: times(samples, "switchboard_clock_skew_seconds", &of),
         }
     }
 }
@@ -343,9 +336,9 @@ fn effects(console: &Console, samples: &Samples) -> Vec<EffectRow> {
     rows.collect()
 }
 
-fn counts(by: Vec<(String, f64)>) -> Vec<LabelledCount> {
+pub(super) fn counts(by: Vec<(String, f64)>) -> Vec<LabelledCount> {
     let count = |(word, count): (String, f64)| LabelledCount {
-        word: word.replace('_', " "),
+        word: in_words(&word),
         count: number(count),
     };
     by.into_iter().map(count).collect()

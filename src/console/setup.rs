@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 use super::access::Reader;
 use super::calls;
-use super::health::age;
+use super::health::{LabelledCount, age, counts};
 use super::page::{
     Editor, Frame, HtmlPage, PageError, PageSection, Parameters, Submitted, with_problem,
 };
@@ -72,7 +72,7 @@ struct SourcePart {
     last_call: String,
     last_event: String,
     /// Refusals by reason.
-    refused: Vec<(String, String)>,
+    refused: Vec<LabelledCount>,
     /// Whether a decision leads to requests to the platform's API.
     has_effects: bool,
     has_address_filter: bool,
@@ -219,9 +219,8 @@ fn is_verified_when_recorded(source: &Source) -> bool {
 /// Returns the times of the newest records by source, if a source has had no request of a kind since the start.
 async fn recorded_times(console: &Console) -> Option<BTreeMap<String, LastRecorded>> {
     let app = &console.app;
-    let sources = app.sources().into_iter().filter_map(|source| app.endpoint(&source.name));
     let mut times =
-        sources.flat_map(|endpoint| [endpoint.last_call.get(), endpoint.last_event.get()]);
+        app.endpoints().flat_map(|endpoint| [endpoint.last_call.get(), endpoint.last_event.get()]);
     if times.all(|at| at.is_some()) {
         return None;
     }
@@ -251,7 +250,7 @@ fn base_url(text: &str) -> Result<Option<String>, String> {
     }
 }
 
-/// What all sources of the page share.
+/// Inputs that all sources of the page share.
 struct Context<'c> {
     /// Base URL that the reader has given.
     base: Option<&'c str>,
@@ -311,9 +310,6 @@ impl SourcePart {
             .map(|step| step.replace("{calls}", &calls_url).replace("{events}", &events_url));
         let refused =
             context.samples.by("switchboard_refused_total", &[("source", &*source.name)], "reason");
-        let refused = refused
-            .into_iter()
-            .map(|(reason, count)| (reason.replace('_', " "), count.to_string()));
         SourcePart {
             name: source.name.to_string(),
             platform,
@@ -327,7 +323,7 @@ impl SourcePart {
             weaknesses: weaknesses(source),
             last_call: context.last(source, endpoint.last_call.get(), |last| last.call),
             last_event: context.last(source, endpoint.last_event.get(), |last| last.event),
-            refused: refused.collect(),
+            refused: counts(refused),
             has_effects: source.api.is_some(),
             has_address_filter: !source.policy.allow_from.is_empty(),
             test: None,
