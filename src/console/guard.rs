@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use cookie::{Cookie, SameSite};
 
-use super::page::{HtmlPage, PageError};
+use super::page::{HtmlPage, PageError, with_query};
 use super::state::Console;
 use crate::http::{Connection, HttpProblem, is_for_loopback};
 
@@ -92,8 +92,7 @@ fn log_in_path(target: &str) -> String {
     if target == "/" {
         return "/login".to_owned();
     }
-    let query = url::form_urlencoded::Serializer::new(String::new());
-    format!("/login?{}", { query }.append_pair("next", target).finish())
+    with_query("/login", &[("next", target)])
 }
 
 /// Returns the session cookie of a request.

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use url::form_urlencoded::Serializer;
-
 use crate::console::access::{NumberView, Reader};
 use crate::console::name_link::NameLink;
+use crate::console::page::with_query;
 use crate::console::state::Console;
 use crate::rules::overview::{Place, RulesUsing};
 
@@ -114,17 +113,6 @@ impl Links {
     fn link(&self, name: &str, path: Option<String>) -> Link {
         let NameLink { text, is_whole } = NameLink::new(name, self.view);
         Link { name: text, path: path.filter(|_| is_whole) }
-    }
-}
-
-/// Returns a path with a query.
-pub(super) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
-    match pairs.is_empty() {
-        true => path.to_owned(),
-        false => {
-            let query = Serializer::new(String::new()).extend_pairs(pairs).finish();
-            format!("{path}?{query}")
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::links::with_query;
+use crate::console::page::with_query;
 use crate::rules::overview::PageRequest;
 
 /// Query parameters of a page that shows a part of a sequence.

@@ -6,11 +6,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::info::{TableInfo, TablePart, read_table};
-use super::links::{Link, Links, PlaceView, UsedBy, with_query};
+use super::links::{Link, Links, PlaceView, UsedBy};
 use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
 use crate::console::calls::zone;
-use crate::console::page::{Frame, HtmlPage, PageError, Parameters};
+use crate::console::page::{Frame, HtmlPage, PageError, Parameters, with_query};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::records::ArmCounts;

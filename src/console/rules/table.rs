@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::hits::{Hits, HitsPart, HitsView};
 use super::info::{TableInfo, TablePart, read_table};
-use super::links::{Link, Links, PlaceView, element_id, with_query};
+use super::links::{Link, Links, PlaceView, element_id};
 use super::pages::{PageQuery, Pager};
 use crate::console::access::Reader;
-use crate::console::page::{Frame, HtmlPage, PageError, PageSection, Parameters};
+use crate::console::page::{Frame, HtmlPage, PageError, PageSection, Parameters, with_query};
 use crate::console::state::Console;
 use crate::http::HttpProblem;
 use crate::rules::overview::{self, Overview, RuleEntry, RuleState, SourceText};
@@ -70,7 +70,7 @@ pub(super) struct RuleView {
     outcome: String,
     adds: String,
     unsupported_at: String,
-    /// Why no call can reach it.
+    /// Reason for which no call can reach it.
     unreachable: Option<String>,
     /// Definitions that it names, by kind.
     uses: Vec<(&'static str, Vec<Link>)>,
