@@ -147,22 +147,27 @@ impl Readiness {
     }
 
     fn find_warnings(&self) -> Vec<&'static str> {
-        let stale = self.table.warning();
-        let shrunk = (!self.table.held_lists.is_empty())
-            .then_some("lists lost more rows than they may; their last good rows are live");
         let is_empty = |list: &LiveListStatus| list.age_seconds.is_none();
         let is_old = |list: &LiveListStatus| !matches!(list.state, "ok" | "pending");
-        let empty = self.live_lists.iter().any(is_empty);
-        let empty = empty.then_some("lists were never fetched; they are empty");
-        let old = self.live_lists.iter().any(|list| is_old(list) && !is_empty(list));
-        let old = old.then_some("lists could not be fetched; their last good copies are live");
-        let outdated = !self.credentials.ok;
-        let outdated = outdated.then_some("secrets and certificates could not be reloaded");
-        let unwritten = self.records.as_ref().is_some_and(|records| !records.ok);
-        let unwritten = unwritten.then_some("records cannot be written; they are queued");
-        let unanswered = !self.suspended_lookups.is_empty();
-        let unanswered = unanswered.then_some("look-ups are suspended after failures");
-        [stale, shrunk, empty, old, outdated, unwritten, unanswered].into_iter().flatten().collect()
+        let warnings = [
+            (
+                !self.table.held_lists.is_empty(),
+                "lists lost more rows than they may; their last good rows are live",
+            ),
+            (self.live_lists.iter().any(is_empty), "lists were never fetched; they are empty"),
+            (
+                self.live_lists.iter().any(|list| is_old(list) && !is_empty(list)),
+                "lists could not be fetched; their last good copies are live",
+            ),
+            (!self.credentials.ok, "secrets and certificates could not be reloaded"),
+            (
+                self.records.as_ref().is_some_and(|records| !records.ok),
+                "records cannot be written; they are queued",
+            ),
+            (!self.suspended_lookups.is_empty(), "look-ups are suspended after failures"),
+        ];
+        let of_parts = warnings.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| text);
+        self.table.warning().into_iter().chain(of_parts).collect()
     }
 }
 
