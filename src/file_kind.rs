@@ -25,8 +25,8 @@ impl FileKind {
     /// both kinds of TOML.
     pub(crate) fn of(path: &Path, text: &str, rules: &Value, settings: &Value) -> Option<FileKind> {
         let text = text.trim_start_matches('\u{feff}');
-        let mut lines = text.lines().map(str::trim);
-        let mut lines = lines.by_ref().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines = text.lines().map(str::trim);
+        let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         let first = lines.next()?;
         if is_variable(first) && lines.all(is_variable) {
             return Some(FileKind::Variables);

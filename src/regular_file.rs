@@ -58,8 +58,8 @@ pub(crate) fn unfinished(path: &Path) -> PathBuf {
     beside.into()
 }
 
-/// Replaces a file, which a crash leaves either old or new, and creates its folder. Only its owner can read
-/// it, who stays the owner when another user, such as root, replaces the file.
+/// Replaces a file, which a crash leaves either old or new, and creates its folder. Only the owner can read it,
+/// and stays the owner when another user, such as root, replaces it.
 ///
 /// # Errors
 /// Fails if the file cannot be written.

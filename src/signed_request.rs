@@ -60,7 +60,7 @@ pub fn new_call(fields: Fields<'static>, now: Timestamp) -> Fields<'static> {
     }
 }
 
-/// Why a request cannot be signed.
+/// Reason for which a request cannot be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSigned {
     /// The text is not a URL.

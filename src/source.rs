@@ -31,7 +31,7 @@ pub struct Source {
     pub name: Arc<str>,
     /// Dialect of its platform.
     pub dialect: DialectRef,
-    /// How its numbers are written.
+    /// Notation of its phone numbers.
     pub numbers: NumberFormat,
     /// Authentication policy.
     pub policy: Policy,

@@ -1,4 +1,4 @@
-//! What to write in place of a line that is not TOML. Only help texts of rules and settings use it.
+//! Advice on lines that are not TOML. Only help texts of rules and settings use it.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use toml::de::DeTable;
 /// Advice about a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Advice {
-    /// What TOML requires.
+    /// Requirement of TOML that the line does not meet.
     pub(crate) reason: Cow<'static, str>,
     /// The line to write.
     pub(crate) line: Option<String>,

@@ -27,7 +27,7 @@ use crate::records::NumberPolicy;
 const IDLE: Duration = Duration::from_secs(12 * 3600);
 /// Maximum age of a session.
 const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Maximum number of sessions. A further one replaces the one that rested longest.
+/// Maximum number of sessions. A further one replaces the one whose last request is the oldest.
 const MAX_SESSIONS: usize = 1_000;
 /// Log-ins that one address may try at once; then one more every 12 seconds.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
@@ -37,7 +37,7 @@ const REMEMBERED_ADDRESSES: usize = 10_000;
 /// Passwords that are hashed at the same time: each takes 19 MiB and some tens of milliseconds.
 const PARALLEL_HASHES: usize = 2;
 
-/// A hash that is verified if there is no user of a name, so that the time does not tell.
+/// A hash that is verified if no user has the name, so that the time of the answer does not tell.
 static NOBODY: LazyLock<PasswordHash> = LazyLock::new(|| PasswordHash::new("", [0; 16]));
 
 /// Decides who is let in, and what they may see.
@@ -299,8 +299,9 @@ impl Sessions {
         sessions.retain(|_, session| !session.is_over(now));
         if sessions.len() >= MAX_SESSIONS {
             let oldest = sessions.iter().min_by_key(|(_, session)| session.last_request);
-            let oldest = oldest.map(|(hash, _)| *hash);
-            oldest.map(|hash| sessions.remove(&hash));
+            if let Some(hash) = oldest.map(|(hash, _)| *hash) {
+                sessions.remove(&hash);
+            }
         }
         let session = Session { identity, csrf, began: now, last_request: now };
         sessions.insert(digest(cookie.as_bytes()), session);

@@ -71,7 +71,7 @@ pub(super) struct LiveFeeds {
     pages: Arc<Semaphore>,
 }
 
-/// What the followers of one filter receive.
+/// A feed: its filter, and the channels to its followers.
 struct Feed {
     filter: Filter,
     whole: broadcast::Sender<LiveRows>,

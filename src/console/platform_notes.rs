@@ -1,4 +1,4 @@
-//! How each platform is set up, in short: the steps of `docs/platforms/`, as data.
+//! Set-up of each platform in short: the steps of `docs/platforms/`, as data.
 
 /// The steps for a platform.
 pub(super) struct PlatformNotes {

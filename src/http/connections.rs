@@ -214,7 +214,7 @@ impl Connection {
         self.number
     }
 
-    /// Returns the address of the client, or of the proxy that has not told it in a PROXY header.
+    /// Returns the address of the client, or that of the proxy if no PROXY header has named the client.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -224,8 +224,8 @@ impl Connection {
         self.connections.is_proxy(self.peer.ip().to_canonical())
     }
 
-    /// Notes the client's address, which a trusted proxy has told. From now on, the connection counts
-    /// as one of that address.
+    /// Notes the client's address from the PROXY header of a trusted proxy. The connection then counts as one
+    /// of that address.
     pub(super) fn set_client(&mut self, client: SocketAddr) {
         self.peer = client;
         let address = client.ip().to_canonical();

@@ -1,4 +1,4 @@
-//! What a browser tells of a request: the host that it was sent to, and the site of the page that sent it.
+//! Checks on the headers of browsers: the host that a request was sent to, and the site of the page that sent it.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
-//! Paths that no route has: slashes too many, which do no harm, and names that are wrong, which an operator
-//! must learn about, because every caller of the platform waits in vain.
+//! Paths that no route has: surplus slashes are tolerated; a wrong name is reported to the operator, since every
+//! caller of the platform waits in vain.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -97,7 +97,7 @@ pub(super) struct Misses {
 }
 
 /// Maximum length of a part of a path in the log.
-const MAX_LOGGED_CHARS: usize = 40;
+const MAX_LOGGED_BYTES: usize = 40;
 
 impl Misses {
     pub(super) fn new(counters: &Counters, mut endpoints: Vec<Arc<SourceEndpoint>>) -> Misses {
@@ -176,7 +176,7 @@ impl Misses {
             })
         };
         let shown = parts.iter().enumerate().map(|(at, part)| match part {
-            part if at > 1 || is_token(part) || part.len() > MAX_LOGGED_CHARS => "…".to_owned(),
+            part if at > 1 || is_token(part) || part.len() > MAX_LOGGED_BYTES => "…".to_owned(),
             part => mask_numbers(part),
         });
         shown.map(|part| format!("/{part}")).take(4).collect()

@@ -165,8 +165,8 @@ impl HttpProblem {
             HttpProblem::Overloaded | HttpProblem::NotStored(_) | HttpProblem::Unavailable(_) => {
                 Some((header::RETRY_AFTER, "1"))
             }
-            // The unread rest of the body would be parsed as the next request.
             HttpProblem::TooManyLogIns => Some((header::RETRY_AFTER, "60")),
+            // The unread rest of the body would be parsed as the next request.
             HttpProblem::BodyTimeout
             | HttpProblem::TooLarge { .. }
             | HttpProblem::BadRequest(_) => Some((header::CONNECTION, "close")),

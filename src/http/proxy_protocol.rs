@@ -1,5 +1,5 @@
-//! Version 2 of HAProxy's PROXY protocol: the header in which a load balancer that forwards bytes tells
-//! the client's address, before anything that the client sends.
+//! Version 2 of HAProxy's PROXY protocol: a header, before anything that the client sends, in which a load
+//! balancer that forwards bytes names the client's address.
 //!
 //! Source: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, section 2.2.
 

@@ -91,7 +91,7 @@ impl ConnectionLimits {
     };
 }
 
-/// What comes before HTTP on the connections of a listener.
+/// Layers below HTTP on the connections of a listener.
 #[derive(Debug, Clone, Default)]
 pub struct Transport {
     /// Certificates; `None` for HTTP in the clear.

@@ -36,7 +36,7 @@ pub(super) struct FileView {
     pub(super) is_removed: bool,
 }
 
-/// What the views of all files depend on.
+/// Inputs that the views of all files share.
 struct Context<'c> {
     reader: &'c Reader,
     draft: Option<&'c Draft>,

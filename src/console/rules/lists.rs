@@ -40,7 +40,7 @@ struct ListView {
     rows: String,
     entries: Option<String>,
     columns: String,
-    /// What else is known: the age of a list that lives elsewhere, rows that a reload refused.
+    /// Further facts: the age of a list that lives elsewhere, rows that a reload refused.
     state: Vec<String>,
     used_by: UsedBy,
 }
