@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,6 +32,9 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
 const NOT_AUTHENTICATED: &str = "not sent: the request was not authenticated";
 /// Problem of an effect that follows one that was not acknowledged.
 const EARLIER_FAILED: &str = "not sent: an earlier request failed";
+/// Maximum number of calls whose effects are sent at the same time; those of further ones wait in the queue. A
+/// platform that hangs must not take all file descriptors.
+const MAX_SENDING: usize = 1024;
 /// Time for effects to end when the service stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(6);
 
@@ -38,7 +42,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(6);
 pub async fn run(app: Arc<Switchboard>, stop: CancellationToken) {
     let Some(mut waiting) = app.effects().take_waiting() else { return };
     let mut clients: HashMap<Arc<str>, ApiClient> = HashMap::new();
-    let tracker = TaskTracker::new();
+    let (tracker, places) = (TaskTracker::new(), Arc::new(Semaphore::new(MAX_SENDING)));
     loop {
         let of_call = tokio::select! {
             of_call = waiting.recv() => of_call,
@@ -57,7 +61,8 @@ pub async fn run(app: Arc<Switchboard>, stop: CancellationToken) {
                 clients.insert(source.name.clone(), client.clone());
             }),
         };
-        tracker.spawn(carry_out(app.clone(), endpoint.clone(), client, of_call));
+        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+        tracker.spawn(carry_out(app.clone(), endpoint.clone(), client, of_call, place));
     }
     tracker.close();
     if timeout(SHUTDOWN_TIMEOUT, tracker.wait()).await.is_err() {
@@ -66,12 +71,13 @@ pub async fn run(app: Arc<Switchboard>, stop: CancellationToken) {
 }
 
 /// Sends the effects of a call in order. After one that fails, the others are not sent. Those of a request that
-/// was not authenticated are never sent.
+/// was not authenticated are never sent. `place` is free again when all have been sent.
 async fn carry_out(
     app: Arc<Switchboard>,
     endpoint: Arc<SourceEndpoint>,
     client: Result<ApiClient, &'static str>,
     of_call: EffectsOfCall,
+    place: OwnedSemaphorePermit,
 ) {
     let mut obstacle = match of_call.is_authenticated {
         true => client.as_ref().err().copied(),
@@ -93,6 +99,7 @@ async fn carry_out(
         ended_effect.count_and_log(&endpoint, &of_call);
         ended.push(ended_effect);
     }
+    drop(place);
     // Not between the effects: a store that fails must not keep the next one from being sent in time.
     for ended_effect in ended {
         ended_effect.record(&app, &endpoint, &of_call).await;
@@ -223,7 +230,9 @@ mod tests {
             is_authenticated: true,
             deadline: Effects::deadline(),
         };
-        let sending = tokio::spawn(carry_out(Arc::new(app), endpoint, client, of_call));
+        let places = Arc::new(Semaphore::new(1));
+        let place = places.clone().try_acquire_owned().unwrap();
+        let sending = tokio::spawn(carry_out(Arc::new(app), endpoint, client, of_call, place));
         for action in ["accept", "refer"] {
             let accepted = timeout(Duration::from_secs(4), api.accept()).await;
             let (mut stream, _) = accepted.expect("a request in time").unwrap();
@@ -233,6 +242,8 @@ mod tests {
             assert!(head.starts_with(&format!("POST /{action} ")), "{head}");
             stream.write_all(ANSWER).await.unwrap();
         }
+        let place = timeout(Duration::from_secs(4), places.acquire()).await;
+        assert!(place.is_ok(), "a record takes no place");
         sending.abort();
     }
 }
