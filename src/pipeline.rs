@@ -605,7 +605,7 @@ impl Exchange<'_> {
         let [call_id, agent_in] = ids_to_log(call);
         let (agent, reason) = match decision.outcome() {
             Outcome::Agent(selected) => (Some(selected.name), None),
-            Outcome::Reject(reason) => (None, Some(*reason)),
+            Outcome::Reject(reason) => (None, Some(*reason).filter(|reason| !reason.is_empty())),
             Outcome::Transfer(_) => (None, None),
             Outcome::Keep(reason) => (None, Some(reason.as_str())),
         };

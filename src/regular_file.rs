@@ -3,9 +3,9 @@
 //! Never opens a named pipe, which blocks until another process writes to it, nor a device, which may
 //! have no end. Symbolic links are followed.
 
-use std::fs::{self, File, FileType, OpenOptions};
+use std::fs::{self, DirBuilder, File, FileType, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Maximum size of a file of one kind.
@@ -58,15 +58,14 @@ pub(crate) fn unfinished(path: &Path) -> PathBuf {
     beside.into()
 }
 
-/// Replaces a file, which a crash leaves either old or new, and creates its folder. Only the owner can read it,
+/// Replaces a file, which a crash leaves either old or new, and creates its folder. Only the owner can read both,
 /// and stays the owner when another user, such as root, replaces it.
 ///
 /// # Errors
 /// Fails if the file cannot be written.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    let folder = folder_of(path);
+    create_private_folder(folder)?;
     let beside = unfinished(path);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
@@ -76,6 +75,20 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&beside, path)?;
     File::open(folder)?.sync_all()
+}
+
+/// Creates a folder that other users cannot enter. One that exists keeps its mode.
+///
+/// # Errors
+/// Fails if the folder cannot be created.
+pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Returns the folder of a file.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Gives a file to the owner of the one that it replaces, if there is one.
@@ -149,6 +162,17 @@ mod tests {
         let error = read(path, LIMIT).unwrap_err();
         assert_eq!(error.to_string(), expected, "{}", path.display());
         assert!(is_unusable(&error), "{error:?}");
+    }
+
+    #[test]
+    fn a_replaced_file_and_its_new_folder_belong_to_the_owner_alone() {
+        let outside = tempfile::tempdir().unwrap();
+        let path = outside.path().join("data/file");
+        replace(&path, b"old").unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(folder_of(&path)), mode(&path)), (0o700, 0o600));
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn parse_event<'a>(
     let outbound = direction.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("outbound"));
     let (from, to) = if outbound { (None, other) } else { (other, None) };
     let status = call.non_empty_text("status").or_else(|| body.non_empty_text("status"));
-    let start_ms = call.time_ms("start_time");
+    let start_ms = call.time_ms("start_time").filter(|ms| *ms > 0);
     let duration_ms = call.number("duration").and_then(milliseconds);
     let analysis = body.parsed_object("analysis").map(normalize_verdicts);
     let verdict = |key: &str| analysis.as_ref().and_then(|analysis| analysis.get(key));

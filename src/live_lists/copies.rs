@@ -1,8 +1,7 @@
 //! The copy of a list on disk, and beside it what the other system said about it.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::{self, BufRead, BufReader};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -91,9 +90,6 @@ impl Copy {
         said: Validators,
         now: Timestamp,
     ) -> io::Result<()> {
-        if let Some(folder) = self.path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
         // Without it, the old text could be taken for the one that the new validators describe.
         drop(fs::remove_file(CopyInfo::path(&self.path)));
         regular_file::replace(&self.path, text.as_bytes())?;

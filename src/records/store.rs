@@ -5,9 +5,9 @@
 //! Times are Unix milliseconds, JSON is text; see `migrations/`.
 
 use std::borrow::Cow;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use super::connections::{CONNECT_TIMEOUT, HistoryPool, set_up, sqlite_pragmas};
 use super::postgres;
 use super::sqlite::SqliteWriter;
 use super::transfer::{ImportError, RowCounts, TransferLine};
+use crate::regular_file;
 use crate::settings::RecordsLocation;
 
 /// An open store.
@@ -320,11 +321,9 @@ const WAL: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
 /// Creates a folder and a file that other users cannot read, because they hold phone numbers.
 /// SQLite gives the files beside it the same mode. An existing file keeps its mode.
 fn create_file(path: &Path) -> Result<(), StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        created.map_err(|error| StoreError::Folder(folder.display().to_string(), error))?;
-    }
+    let folder = regular_file::folder_of(path);
+    let created = regular_file::create_private_folder(folder);
+    created.map_err(|error| StoreError::Folder(folder.display().to_string(), error))?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(StoreError::Database(error.into()))

@@ -96,7 +96,7 @@ toml_table! {
         /// Offers HTTP/2 to clients, with at most 100 requests in flight on a connection. Requires `tls`.
         http2: Boolean,
         /// Connections from `trusted_proxies` begin with a header of the PROXY protocol, version 2, in
-        /// which a load balancer that does not speak HTTP tells the client address.
+        /// which a load balancer that does not speak HTTP passes the client address.
         proxy_protocol: Boolean,
         /// Lets several processes of this machine listen on the same address (`SO_REUSEPORT`), so that
         /// one can take over from another.
@@ -197,7 +197,7 @@ toml_table! {
         /// Adds `metadata.switchboard_id` to each reply. It joins events to decisions on platforms whose
         /// requests have no call id.
         stamp: Boolean,
-        /// Keeps what look-ups found, so that `records show` and `replay` decide with the answers of then.
+        /// Keeps what look-ups found, so that `records show` and `replay` decide with the answers that the call had.
         /// Only with `numbers = "full"`.
         lookups: Boolean,
     }

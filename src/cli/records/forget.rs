@@ -293,7 +293,12 @@ impl NumberSearch {
             )?;
         }
         writeln!(stdout, "         not searched: backups and exports")?;
-        writeln!(stdout, "A running service drops its cached replies within 60 s.")?;
+        let windows =
+            self.settings.sources.iter().map(|source| source.dialect.timing().retry_window);
+        if let Some(longest) = windows.max() {
+            let seconds = longest.as_secs();
+            writeln!(stdout, "A running service drops its cached replies within {seconds} s.")?;
+        }
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ pub fn count_rows(list: &LiveList, text: String) -> Result<RowCount, String> {
             Ok(has_number) => count.rows += usize::from(has_number),
             Err(problem) => {
                 count.bad += 1;
-                count.first_bad.get_or_insert((row.line, problem));
+                count.first_bad.get_or_insert((row.own_line as usize, problem));
             }
         }
         ControlFlow::Continue(())

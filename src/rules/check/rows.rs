@@ -516,13 +516,13 @@ fn find_named<'d>(
         usage.mark_used(found);
         return Ok(Some(found));
     }
-    let noun = section.noun;
+    let DefinitionSection { noun, code, .. } = *section;
     let all: Vec<_> = defined.collect();
     let help = did_you_mean(name, all.iter().copied()).unwrap_or_else(|| match &*all {
         [] => format!("the table defines no {noun}"),
         all => format!("the table has {}", all.join(", ")),
     });
-    let problem = Problem::new(section.code, format!("unknown {noun} `{name}`")).help(help);
+    let problem = Problem::new(code, format!("unknown {noun} `{name}`")).help(help);
     Err(RowProblem::cell(problem, name))
 }
 

@@ -233,15 +233,15 @@ toml_table! {
         timeout_ms: Integer<1, 8000> = "1000",
         /// Seconds for which an answer is kept.
         cache_s: Integer<0, 86_400> = "60",
-        /// Seconds for which it is kept that the system does not know a caller.
+        /// Seconds for which an answer that the system does not know the caller is cached.
         negative_cache_s: Integer<0, 86_400> = "10",
         /// Maximum number of questions at the same time. Default: 64 over HTTP, 8 in a database.
         max_concurrent: Integer<1, 1024>,
         /// Maximum size of an answer, in bytes; in a database, of the first row.
         max_bytes: Integer<1, 8_388_608> = "262144",
-        /// Failures in a row after which the system is left alone.
+        /// Consecutive failures after which the system is not asked for a while.
         breaker_failures: Integer<1, 1000> = "5",
-        /// Seconds for which it is left alone.
+        /// Seconds for which it is not asked.
         breaker_pause_s: Integer<1, 3600> = "10",
     }
     header {
