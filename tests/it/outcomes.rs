@@ -504,6 +504,12 @@ sip_headers = { X-Plan = "${attr.carrier|}" }
 unsupported = "keep"
 
 [[rule]]
+name = "this caller"
+from = "+12135550123"
+transfer = "+12135550199"
+unsupported = "keep"
+
+[[rule]]
 name = "everyone"
 keep = true
 
@@ -524,9 +530,8 @@ expect = { outcome = "transfer", rule = "this number" }
 [[test]]
 name = "kept where that is impossible"
 platform = "retell"
-number_id = "pn_1"
-attr = { carrier = "gold" }
-expect = { keep = true, rule = "this number" }
+from = "+12135550123"
+expect = { keep = true, rule = "this caller" }
 
 [[test]]
 name = "another plan"

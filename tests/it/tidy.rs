@@ -45,15 +45,12 @@ fn code(text: &str) -> String {
             continue;
         }
         let depth = indent(line);
-        let ends = |line: &str| {
-            let last = line.trim_end();
-            indent(line) == depth && (last.ends_with('}') || last.ends_with(';'))
-        };
-        // Further attributes and the item itself, up to the line that closes it.
-        for line in lines.by_ref() {
-            if ends(line) {
-                break;
-            }
+        let is_attribute = |line: &&str| line.trim_start().starts_with("#[");
+        let Some(first) = lines.by_ref().find(|line| !is_attribute(line)) else { break };
+        // Texts in a module may begin at the margin.
+        let end = if first.ends_with('{') { "}" } else { ";" };
+        if !first.ends_with([';', '}']) {
+            lines.by_ref().find(|line| indent(line) == depth && line.trim_start().ends_with(end));
         }
     }
     kept.join("\n")

@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::dates::{Dates, DaySpec, parse};
+use super::spelling::number;
 use crate::diagnostics::Problem;
 
 /// `[hours.NAME]`: opening hours.
@@ -251,7 +252,7 @@ pub(super) fn parse_start_time(text: &str) -> Result<u16, Problem> {
 /// Parses a time up to and including 24:00 into minutes after midnight.
 fn parse_time(text: &str) -> Result<u16, Problem> {
     let numbers = text.split_once(':').and_then(|(hour, minute)| {
-        let hour = (1..=2).contains(&hour.len()).then(|| parse::number::<u16>(hour))??;
+        let hour = (1..=2).contains(&hour.len()).then(|| number::<u16>(hour))??;
         Some((hour, u16::from(parse::two_digits(minute)?.unsigned_abs())))
     });
     let help = match numbers {

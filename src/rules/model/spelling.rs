@@ -1,6 +1,11 @@
-//! Words and signs of times and days as people write them. Only help texts use them.
+//! Words, signs and digits of times and days as people write them. Apart from the digits, only help texts use them.
 
 use crate::domain::phone_number::ascii_digit;
+
+/// Parses ASCII digits without a sign or spaces.
+pub(super) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
 
 /// Returns the text in lower case, with plain spaces and dashes.
 pub(super) fn plain(text: &str) -> String {

@@ -6,7 +6,7 @@ mod windows;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::dates::parse::number;
+use super::spelling::number;
 use crate::diagnostics::{self, Problem};
 use places::{ABBREVIATIONS, CITIES_BY_OFFSET, PLACES, WIDE_PLACES};
 use windows::WINDOWS_ZONES;

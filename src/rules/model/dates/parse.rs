@@ -7,6 +7,7 @@ use jiff::civil::{Date, Weekday};
 use super::day::{DaySpec, LEAP_YEAR, MAX_WEEKS, MonthDay, MovesTo};
 use super::suggest;
 use crate::diagnostics::{self, Problem};
+use crate::rules::model::spelling::number;
 
 impl DaySpec {
     /// Parses an entry, ignoring case and surrounding spaces.
@@ -457,11 +458,6 @@ fn year_month_day(text: &str) -> Option<(Option<i16>, i8, i8)> {
 /// Parses exactly two digits.
 pub(crate) fn two_digits(text: &str) -> Option<i8> {
     (text.len() == 2).then(|| number(text))?
-}
-
-/// Parses ASCII digits without a sign or spaces.
-pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 fn not_a_date(text: &str, default_help: &str) -> Problem {

@@ -4,8 +4,7 @@
 use jiff::civil::{Date, Weekday};
 
 use super::day::{DaySpec, LEAP_YEAR, MAX_WEEKS, MonthDay};
-use super::parse::number;
-use crate::rules::model::spelling::{TO, plain, replace_words, weekday};
+use crate::rules::model::spelling::{TO, number, plain, replace_words, weekday};
 
 /// Names of the months, in English and in the other languages of calendars.
 const MONTHS: [&str; 12] = [

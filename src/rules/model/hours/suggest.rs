@@ -1,8 +1,8 @@
 //! Reads opening hours as people write them, such as `Mo-Fr 9am–5:30pm`, and returns the lines that a
 //! rule table has instead. Only help texts use them.
 
-use super::{MINUTES_PER_DAY, TimeSpan, parse, parse_spans, twelve_hours};
-use crate::rules::model::spelling::{AND, TO, WEEKDAYS, plain, replace_words, weekday};
+use super::{MINUTES_PER_DAY, TimeSpan, parse_spans, twelve_hours};
+use crate::rules::model::spelling::{AND, TO, WEEKDAYS, number, plain, replace_words, weekday};
 
 /// Correction of a key and its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -383,14 +383,14 @@ fn read_time(text: &str) -> Option<WrittenTime> {
     let half = suffixes.iter().find_map(|(suffix, half)| Some((text.strip_suffix(suffix)?, *half)));
     let (text, half) = half.map_or((text.as_str(), None), |(text, half)| (text, Some(half)));
     let text = text.strip_suffix("uhr").unwrap_or(text).trim_end_matches(['h', '.', ':']);
-    let number = |text: &str| parse::number::<u16>(text).filter(|_| text.len() <= 2);
+    let short = |text: &str| number::<u16>(text).filter(|_| text.len() <= 2);
     let mut parts = text.split([':', '.', 'h']);
     let (first, second, third) = (parts.next()?, parts.next(), parts.next());
     let (hour, minute) = match second {
-        Some(minute) => (first, number(minute)?),
+        Some(minute) => (first, short(minute)?),
         None if (3..=4).contains(&first.len()) && first.is_ascii() => {
             let (hour, minute) = first.split_at(first.len() - 2);
-            (hour, number(minute)?)
+            (hour, short(minute)?)
         }
         None => (first, 0),
     };
@@ -399,7 +399,7 @@ fn read_time(text: &str) -> Option<WrittenTime> {
         return None;
     }
     let has_leading_zero = hour.len() == 2 && hour.starts_with('0');
-    Some(WrittenTime { hour: number(hour)?, minute, half, has_leading_zero })
+    Some(WrittenTime { hour: short(hour)?, minute, half, has_leading_zero })
 }
 
 #[cfg(test)]
