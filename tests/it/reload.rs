@@ -278,7 +278,7 @@ const BAD: u64 = 999_999;
 const EDITS: [Edits; 10] = [
     Edits {
         bad: |mount| mount.write(RULES, literal(BAD).split("b =").next().unwrap()),
-        expected: "syntax rules.toml:9:14",
+        expected: "syntax rules.toml:9:13",
         good: |mount, generation| mount.write(RULES, literal(generation)),
     },
     Edits {

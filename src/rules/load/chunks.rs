@@ -221,7 +221,7 @@ fn next_line(text: &[u8], offset: usize) -> usize {
 }
 
 /// Returns the offset of the next newline, or the end of the text.
-fn end_of_line(text: &[u8], offset: usize) -> usize {
+pub(crate) fn end_of_line(text: &[u8], offset: usize) -> usize {
     text[offset..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| offset + end)
 }
 
@@ -256,7 +256,7 @@ fn starts_rule(text: &[u8]) -> bool {
 }
 
 /// Returns the end of the quoted string at `start`. An unclosed one ends with its line.
-fn end_of_string(text: &[u8], start: usize) -> usize {
+pub(crate) fn end_of_string(text: &[u8], start: usize) -> usize {
     let quote = text[start];
     let multiline = text[start..].starts_with(&[quote; 3]);
     let mut offset = start + if multiline { 3 } else { 1 };

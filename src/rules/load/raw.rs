@@ -5,7 +5,7 @@
 
 pub(crate) mod parse;
 mod recover;
-mod suggest;
+pub(crate) mod suggest;
 pub(crate) mod to_json;
 mod value_types;
 
@@ -17,6 +17,7 @@ use crate::rules::model::condition::Number;
 use crate::rules::model::history;
 use crate::schema::toml_table;
 use parse::{Entry, Header, TableKeys, TomlReader, TomlTable};
+use suggest::TopKey;
 use value_types::{
     Agents, Arms, BadRows, Boolean, Channel, Channels, DateRanges, Flag, Integer, LiteralTrue,
     Metadata, NamedTables, NonEmpty, NumberList, OpeningTimes, OptionalStrings, OutcomeName,
@@ -630,6 +631,13 @@ impl TomlTable for RawDefinitions {
 
     fn finish(&mut self, toml: &mut TomlReader<'_>) {
         self.unreadable.append(&mut toml.unreadable);
+        for (key, value) in std::mem::take(&mut toml.misplaced) {
+            let own = match key {
+                TopKey::Zone => &mut self.zone,
+                TopKey::Country => &mut self.country,
+            };
+            own.get_or_insert(value);
+        }
     }
 }
 
@@ -646,6 +654,12 @@ impl TomlTable for RawDates {
 
 impl TomlTable for RawHours {
     fn other_key(&mut self, entry: &mut Entry<'_, '_>) {
+        if entry.is_no_weekday(Self::spec()) {
+            if let Some(intended) = entry.unknown_key(Self::spec()) {
+                self.read_key(intended, entry);
+            }
+            return;
+        }
         let times = entry.times();
         self.week.push((entry.key(), times));
     }

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::recover::{parse_recoverable, unclosed_string};
-use super::suggest::{self, Suggestion};
+use super::recover::{broken_list, parse_recoverable, second_item, unclosed_string};
+use super::suggest::{self, Suggestion, TopKey};
 use super::{
     Entries, RawAgent, RawArm, RawCondition, RawDefinitions, RawIds, RawOutcome, RawRule, RawTest,
     RawTimes, RawValue, RawWhere, Spanned,
 };
 use crate::diagnostics::{Diagnostic, Location, Report, SourceFile};
 use crate::rules::NumberPattern;
-use crate::rules::load::chunks::{Chunk, key_defined_twice};
+use crate::rules::load::chunks::{Chunk, ChunkKind, key_defined_twice};
 use crate::rules::load::windows_path;
 use crate::rules::model::condition::Number;
 use crate::rules::model::pattern::MIN_NATIONAL_DIGITS;
@@ -162,24 +162,63 @@ pub(crate) struct TomlReader<'r> {
     report: &'r mut Report,
     /// Paths such as `lists.vip` whose value is unreadable, which has been reported.
     pub(crate) unreadable: Vec<String>,
+    /// Keys of the top of the file that stand below a table, which has been reported, with their values.
+    pub(crate) misplaced: Vec<(TopKey, Spanned<String>)>,
 }
 
 impl<'r> TomlReader<'r> {
     fn new(file: &'r Arc<SourceFile>, chunk: &'r Chunk, report: &'r mut Report) -> TomlReader<'r> {
-        TomlReader { file, chunk, report, unreadable: Vec::new() }
+        TomlReader { file, chunk, report, unreadable: Vec::new(), misplaced: Vec::new() }
     }
 
     fn document<'t>(&mut self, text: &'t str) -> Option<toml::Spanned<DeTable<'t>>> {
         let (document, errors) = parse_recoverable(text);
+        if errors.is_empty() {
+            return Some(document);
+        }
         if let Some(start) = unclosed_string(text, &errors) {
             let message = "this multi-line string is not closed".to_owned();
             self.error("syntax", &(start..start + 3), message);
             return None;
         }
+        self.syntax_errors(text, errors);
+        None
+    }
+
+    /// Reports the errors of a text that is not TOML. What follows a list without its brackets is read anew.
+    fn syntax_errors(&mut self, text: &str, mut errors: Vec<toml::de::Error>) {
+        const MAX_BROKEN_LISTS: usize = 10;
+        let mut start = 0;
+        for _ in 0..MAX_BROKEN_LISTS {
+            let Some(list) = broken_list(&text[start..], &errors) else {
+                return self.errors_of_lines(text, start, &errors);
+            };
+            let is_before = |error: &toml::de::Error| {
+                error.span().is_some_and(|span| span.start < list.line_start)
+            };
+            errors.retain(is_before);
+            self.errors_of_lines(text, start, &errors);
+            let span = start + list.span.start..start + list.span.end;
+            self.error("syntax", &span, list.message).help(list.help);
+            start += list.end;
+            errors = parse_recoverable(&text[start..]).1;
+        }
+    }
+
+    /// Reports errors whose spans begin at `offset`, one of each line.
+    fn errors_of_lines(&mut self, text: &str, offset: usize, errors: &[toml::de::Error]) {
+        let item = match self.chunk.kind {
+            ChunkKind::Definitions => None,
+            ChunkKind::Rules => Some("rule"),
+            ChunkKind::Tests => Some("test"),
+        };
+        let second = item.zip(second_item(&text[offset..], errors));
+        let mut first_repeated = second.as_ref();
         // Start of the previous error.
         let mut previous: Option<usize> = None;
-        for error in &errors {
+        for error in errors {
             let span = error.span().unwrap_or_default();
+            let span = offset + span.start..offset + span.end;
             let start = span.start.min(text.len());
             // Further errors on the same line mostly follow from the first.
             if previous.replace(start).is_some_and(|previous| {
@@ -193,9 +232,18 @@ impl<'r> TomlReader<'r> {
                 break;
             }
             let is_duplicate = error.message() == "duplicate key";
+            if is_duplicate && second.is_some() {
+                if let Some((item, key)) = first_repeated.take() {
+                    let message = format!("`{key}` is set a second time in this {item}");
+                    let help = format!("if a second {item} begins here, write [[{item}]] above it");
+                    self.error("syntax", &span, message).help(help);
+                }
+                continue;
+            }
             let twice = "a file defines it once, with all its entries";
             let help = is_duplicate.then(|| twice.to_owned());
             let help = help.or_else(|| help_for_escape(text, start));
+            let help = help.or_else(|| suggest::for_operator(text, start));
             let help = help.or_else(|| Some(toml_advice::advise(text, start)?.help()));
             if toml_advice::is_conflict(text, start) {
                 self.error("syntax", &span, "the file has a merge conflict".to_owned())
@@ -207,7 +255,6 @@ impl<'r> TomlReader<'r> {
             let message = format!("invalid TOML: {reason}");
             self.error("syntax", &span, message).maybe_help(help);
         }
-        errors.is_empty().then_some(document)
     }
 
     /// Reads the keys of a table.
@@ -425,6 +472,10 @@ impl<'e, 'r> Entry<'e, 'r> {
                 tables.push(self.toml.read_table(name, &value.span(), table));
                 continue;
             }
+            let below = format!("below [{}]", self.name);
+            if self.child(name.get_ref(), value).report_top_key(name.span(), &below) {
+                continue;
+            }
             let path = format!("{}.{}", self.name, name.get_ref());
             let example = match self.name {
                 "lists" => "numbers = [\"+12137771234\"]",
@@ -441,8 +492,11 @@ impl<'e, 'r> Entry<'e, 'r> {
     }
 
     pub(crate) fn agents(&mut self) -> Option<Vec<RawAgent>> {
-        let agents = self.table()?.iter().map(|(key, value)| {
+        let agents = self.table()?.iter().filter_map(|(key, value)| {
             let mut entry = self.child(key.get_ref(), value);
+            if entry.report_top_key(key.span(), "below [agents], so it is an agent") {
+                return None;
+            }
             let ids = if let Some(id) = value.get_ref().as_str() {
                 RawIds::Everywhere(entry.spanned(id.to_owned()))
             } else if let Some(table) = value.get_ref().as_table() {
@@ -451,7 +505,7 @@ impl<'e, 'r> Entry<'e, 'r> {
                 entry.wrong_type("an id, or a table of ids by platform");
                 RawIds::Invalid
             };
-            RawAgent { name: self.spanned_key(key), ids }
+            Some(RawAgent { name: self.spanned_key(key), ids })
         });
         Some(agents.collect())
     }
@@ -544,7 +598,10 @@ impl Entry<'_, '_> {
 
     fn split(&mut self, list: &[Item<'_>]) -> Option<Vec<RawArm>> {
         if let Some(other) = list.iter().find(|item| !item.get_ref().is_table()) {
-            self.child(self.name, other).wrong_type(ARMS);
+            let texts: Option<Vec<&str>> =
+                list.iter().map(|item| item.get_ref().as_str()).collect();
+            let help = texts.and_then(|texts| suggest::arms_of_texts(self.name, &texts));
+            self.child(self.name, other).wrong_type(ARMS).maybe_help(help);
             return None;
         }
         Some(self.tables())
@@ -607,7 +664,34 @@ impl<'e, 'r> Entry<'e, 'r> {
             suggest::for_unknown_key(self.name, self.value.get_ref(), spec);
         let (key, message) = (self.key.clone(), format!("unknown key `{}`", self.name));
         self.toml.error("unknown-key", &key, message).help(help);
+        self.read_top_key();
         intended
+    }
+
+    /// Returns whether a key of opening hours is another word for one of their other keys, or a key of the top of
+    /// the file.
+    pub(crate) fn is_no_weekday(&self, spec: &'static TableSpec) -> bool {
+        let value = self.value.get_ref().as_str();
+        let top_key = value.and_then(|value| suggest::top_key(self.name, value));
+        top_key.is_some() || suggest::synonym(self.name, spec).is_some()
+    }
+
+    /// Reads a key of the top of the file that stands elsewhere, which is reported: what depends on it is right.
+    fn read_top_key(&mut self) -> Option<TopKey> {
+        let value = self.value.get_ref().as_str()?;
+        let key = suggest::top_key(self.name, value)?;
+        let value = self.spanned(value.to_owned());
+        self.toml.misplaced.push((key, value));
+        Some(key)
+    }
+
+    /// Reports a key of the top of the file that a table takes for one of its own. Returns whether it is one.
+    fn report_top_key(&mut self, key: Range<usize>, place: &str) -> bool {
+        let Some(top_key) = self.read_top_key() else { return false };
+        let message = format!("`{}` stands {place}", self.name);
+        let help = suggest::move_to_the_top(self.name, top_key);
+        self.toml.error("unknown-key", &key, message).help(help);
+        true
     }
 
     fn wrong_type(&mut self, expected: &str) -> &mut Diagnostic {

@@ -38,6 +38,16 @@ pub(crate) fn correct_week(key: &str, times: &[&str]) -> Option<Correction> {
     lines_or_closed(in_the_afternoon(lines, &times), is_closed)
 }
 
+/// Returns the lines of a `[hours.NAME]` for days, for times, or for days with their times.
+pub(crate) fn lines_of(text: &str) -> Option<String> {
+    let found = correct_week("", &[text])
+        .or_else(|| correct_week(text, &["00:00-24:00"]))
+        .or_else(|| correct_week("mon-fri", &[text]))?;
+    let Correction::Lines(lines) = found else { return None };
+    let lines = lines.iter().map(|(days, times)| format!("{days} = \"{times}\""));
+    Some(lines.collect::<Vec<_>>().join(" and "))
+}
+
 /// Corrects the times of a date, a key of `open`.
 pub(crate) fn correct_date(key: &str, times: &[&str]) -> Option<Correction> {
     let times = plain_times(times);
