@@ -62,7 +62,7 @@ pub(crate) fn advise(text: &str, at: usize) -> Option<Advice> {
         let line = Some(straight.trim().to_owned());
         return Some(Advice { reason: "quotes are straight in TOML".into(), line });
     }
-    let (reason, corrected) = entry(&straight)?;
+    let (reason, corrected) = entry(&straight).or_else(|| key_with_spaces(&straight))?;
     Some(Advice { reason: reason.into(), line: Some(corrected) })
 }
 
@@ -94,10 +94,31 @@ fn straight_quotes(line: &str) -> String {
 fn header(line: &str) -> Option<Advice> {
     let name = line.trim_matches(['[', ']', ' ', ',', ';', ':']);
     let is_list = line.starts_with("[[") || line.ends_with("]]");
-    let corrected = if is_list { format!("[[{name}]]") } else { format!("[{name}]") };
-    let reason = "the name of a table stands in brackets that are closed";
+    let in_brackets =
+        |name: &str| if is_list { format!("[[{name}]]") } else { format!("[{name}]") };
+    let (reason, corrected) = match in_brackets(name) {
+        corrected if !accepts(&corrected) && name.contains(' ') => {
+            (WITHOUT_SPACES, in_brackets(&with_hyphens(name)))
+        }
+        corrected => ("the name of a table stands in brackets that are closed", corrected),
+    };
     let is_advice = corrected != line && accepts(&corrected);
     is_advice.then_some(Advice { reason: reason.into(), line: Some(corrected) })
+}
+
+const WITHOUT_SPACES: &str = "a name without quotes has no spaces";
+
+/// Returns the name to write for one with spaces.
+fn with_hyphens(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join("-")
+}
+
+/// Corrects a key with spaces: `front desk = "agent_1"`.
+fn key_with_spaces(line: &str) -> Option<(&'static str, String)> {
+    let (key, value) = line.split_once('=')?;
+    let corrected = format!("{} = {}", with_hyphens(key), value.trim());
+    let is_advice = key.trim().contains(' ') && accepts(&corrected);
+    is_advice.then_some((WITHOUT_SPACES, corrected))
 }
 
 /// Advises on the header of a table inside one that is written in braces, which nothing can extend.
