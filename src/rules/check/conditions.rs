@@ -12,8 +12,11 @@ use crate::domain::call::{Channel, Platform};
 use crate::domain::facts::LookupId;
 use crate::domain::sip_address::{FORWARDED_FROM, is_forwarding_header};
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
-use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
+use crate::rules::model::condition::{
+    Comparison, ExpectedValue, Operand, WhereClause, comparison_in_words,
+};
 use crate::rules::model::history;
+use crate::rules::model::pattern::{is_file_name, several_lists};
 use crate::rules::model::template::ColumnLookup;
 use crate::rules::{Conditions, NumberMatcher, NumberPattern, Selector};
 
@@ -76,14 +79,17 @@ impl RuleChecker<'_, '_> {
             let country = self.definitions.country;
             let name = text.value.trim();
             let pattern = NumberPattern::parse_in(name, country).map_err(|problem| {
-                match self.lists.has(name) {
-                    true => problem.help(format!("for the list, write `@{name}`")),
-                    false => problem,
-                }
+                let help = self.help_for_list(name);
+                problem.maybe_help(help)
             });
             return pattern.map_err(|problem| self.reporter.problem(&text.span, problem)).ok();
         };
         let list = list.trim();
+        if let Some(help) = several_lists(&text.value) {
+            let message = format!("`{}` is several lists", text.value);
+            self.reporter.error("unknown-list", &text.span, message).help(help);
+            return None;
+        }
         if list.is_empty() {
             let message = "`@` must be followed by the name of a list".to_owned();
             self.reporter.error("unknown-list", &text.span, message).help("write `@vip`");
@@ -92,6 +98,26 @@ impl RuleChecker<'_, '_> {
         let name = Spanned { value: list.to_owned(), span: text.span.clone() };
         let id = self.lists.find_used(&name, self.reporter)?;
         Some(NumberPattern::List(id, list.into()))
+    }
+
+    /// Returns the help for a text that names a list without its `@`: `blocked`, `lists.blocked`, `blocked.csv`.
+    fn help_for_list(&self, text: &str) -> Option<String> {
+        let section = text.strip_prefix("lists.");
+        let name = section.unwrap_or(text);
+        let stem = match is_file_name(name) {
+            true => name.rsplit_once('.').map_or(name, |(stem, _)| stem),
+            false => name,
+        };
+        let is_meant = section.is_some() || is_file_name(name);
+        if let Some(list) = [name, stem].into_iter().find(|name| self.lists.has(name)) {
+            return Some(format!("for the list, write `@{list}`"));
+        }
+        let is_key = stem.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        is_meant.then(|| {
+            let list = if is_key && !stem.is_empty() { stem } else { "NAME" };
+            let file = if is_file_name(name) { name } else { "numbers.csv" };
+            format!("define [lists.{list}] with file = \"{file}\", and name it here as \"@{list}\"")
+        })
     }
 
     /// Checks the conditions other than numbers and `where`.
@@ -173,7 +199,13 @@ impl RuleChecker<'_, '_> {
         if !can_match {
             let name = &clause.name;
             let message = format!("no history satisfies this condition on `{name}`");
-            let help = format!("`{name}` is a whole number from 0 to {most}");
+            let texts = clause.expected.any_of.iter().map(ToString::to_string);
+            let help = match texts.filter_map(|text| comparison_in_words(&text)).next() {
+                Some(comparison) => {
+                    format!("for a comparison, write `\"{name}\" = \"{comparison}\"`")
+                }
+                None => format!("`{name}` is a whole number from 0 to {most}"),
+            };
             self.reporter.warning("no-such-value", span, message).help(help);
         }
     }

@@ -23,7 +23,9 @@ use crate::domain::phone_number::{Country, MAX_DIGITS, PhoneNumber};
 use crate::rules::load::list_rows::{self, CsvRow, ListRows, MAX_ROW_BYTES};
 use crate::rules::load::raw::Spanned;
 use crate::rules::model::lists::{Cell, ColumnId, Item, ListId};
-use crate::rules::model::pattern::{help_for, is_national, national_help, suggest_number};
+use crate::rules::model::pattern::{
+    after_not, help_for, is_file_name, is_national, national_help, suggest_number,
+};
 use crate::rules::model::template::MAX_VALUE_BYTES;
 use crate::rules::{CheckContext, Lists, LiveList, NumberPattern, Progress};
 
@@ -186,7 +188,11 @@ impl ListFiller<'_, '_> {
                         self.reporter.warning("duplicate-number", &number.span, message);
                     }
                 }
-                Err(problem) => self.reporter.problem(&number.span, problem),
+                Err(problem) => {
+                    let is_file = numbers.len() == 1 && is_file_name(&number.value);
+                    let file = || format!("for a file, write `file = {:?}`", number.value);
+                    self.reporter.problem(&number.span, problem.maybe_help(is_file.then(file)));
+                }
             }
         }
     }
@@ -446,6 +452,13 @@ impl<'l> RowTarget<'l> {
 
 /// Advises on a row whose cell is no number: another column may have it, or the row is no entry.
 fn advise(problem: RowProblem, row: &CsvRow<'_>, columns: &[String], texts: &[&str]) -> RowProblem {
+    if is_sum(row, texts) {
+        return problem.with_help(|_| {
+            "it is too short for a number; if the row is no caller, remove it, or set bad_rows = \"skip\" \
+             on the list"
+                .to_owned()
+        });
+    }
     let is_word = |text: &&str| text.chars().all(|c| !c.is_ascii_digit()) && !text.starts_with('#');
     if !texts.iter().all(is_word) {
         return problem;
@@ -463,6 +476,17 @@ fn advise(problem: RowProblem, row: &CsvRow<'_>, columns: &[String], texts: &[&s
         }
         None => format!("remove the row if it is no entry; {help}"),
     })
+}
+
+/// Returns whether a row has a short number of one or two digits, or the sum of a column.
+fn is_sum(row: &CsvRow<'_>, texts: &[&str]) -> bool {
+    const SUMS: [&str; 7] = ["total", "totals", "sum", "count", "summe", "gesamt", "anzahl"];
+    const MAX_DIGITS_OF_A_COUNT: usize = 2;
+    const MIN_DIGITS_OF_A_NUMBER: usize = 6;
+    let has_sum = row.position(|cell| SUMS.contains(&&*cell.trim().to_lowercase())).is_some();
+    let max = if has_sum { MIN_DIGITS_OF_A_NUMBER - 1 } else { MAX_DIGITS_OF_A_COUNT };
+    let is_short = |text: &&str| text.len() <= max && text.bytes().all(|b| b.is_ascii_digit());
+    texts.iter().all(is_short)
 }
 
 /// Notes the item that a cell names, or that the cell is empty.
@@ -706,6 +730,9 @@ fn parse_item(text: &str, country: Option<Country>) -> Result<Item, Problem> {
     match NumberPattern::parse_in(text, country) {
         _ if text.is_empty() => refuse("the number is missing".into(), "remove the row".into()),
         _ if text.starts_with(['@', '!']) => not_allowed(),
+        _ if after_not(text).is_some_and(|rest| NumberPattern::parse(rest).is_ok()) => {
+            not_allowed()
+        }
         Ok(NumberPattern::Exact(number)) => Ok(Item::Number(number)),
         Ok(NumberPattern::Prefix(prefix)) => Ok(Item::Prefix(prefix)),
         Ok(NumberPattern::Literal(text)) => Ok(Item::Text(text)),

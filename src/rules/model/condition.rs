@@ -205,6 +205,36 @@ impl Operand {
     }
 }
 
+/// Returns the comparison that a text has in words: `more than 6`, `6+`.
+pub(crate) fn comparison_in_words(text: &str) -> Option<String> {
+    const WORDS: [(&str, &str); 14] = [
+        ("more than", ">"),
+        ("greater than", ">"),
+        ("over", ">"),
+        ("above", ">"),
+        ("at least", ">="),
+        ("min", ">="),
+        ("minimum", ">="),
+        ("less than", "<"),
+        ("fewer than", "<"),
+        ("under", "<"),
+        ("below", "<"),
+        ("at most", "<="),
+        ("up to", "<="),
+        ("maximum", "<="),
+    ];
+    let lower = text.trim().to_lowercase();
+    let in_words = || {
+        let mut found = WORDS.iter().filter_map(|(words, sign)| {
+            Some((*sign, lower.strip_prefix(words)?.strip_prefix(' ')?.trim()))
+        });
+        found.next()
+    };
+    let or_more = ["+", " or more", " and more"].iter().find_map(|end| lower.strip_suffix(end));
+    let (sign, number) = in_words().or_else(|| or_more.map(|number| (">=", number.trim())))?;
+    Number::parse(number).map(|_| format!("{sign} {number}"))
+}
+
 impl ExpectedValue {
     /// Parses an expected value such as `gold`, `true` or `>= 6`.
     ///

@@ -11,8 +11,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub(crate) use self::national::national_help;
-use self::near::{number_inside, several_numbers, similar_number, spreadsheet_advice};
-use self::notation::{is_country, other_notation, other_wildcards};
+use self::near::{
+    last_of_range, number_inside, several_numbers, similar_number, spreadsheet_advice,
+};
+pub(crate) use self::notation::{after_not, several_lists};
+use self::notation::{area_code, is_country, other_notation, other_wildcards};
 use super::lists::{ListId, ResolvedParty};
 use crate::diagnostics::{self, Problem};
 use crate::domain::country::suggested_country;
@@ -270,6 +273,10 @@ fn number_pattern(text: &str, digits: &str) -> Result<NumberPattern, Problem> {
         let number = PhoneNumber::parse(prefix).map_err(|error| not_a_number(text, &error))?;
         return Ok(NumberPattern::Prefix(without_old_mobile_digit(number)));
     }
+    if let Some((first, last)) = last_of_range(text) {
+        let message = format!("`{text}` is a range of numbers, which no pattern has");
+        return Err(Problem::new(BAD_NUMBER, message).help(help_for_range(first, &last)));
+    }
     if let Some(help) = several_numbers(text) {
         return Err(Problem::new(BAD_NUMBER, format!("`{text}` is several numbers")).help(help));
     }
@@ -473,7 +480,10 @@ fn unreadable(text: &str) -> Problem {
         help_for_prefix(digits)
     } else if is_with_x {
         "a pattern with `X` starts with `+` and the country code, as in `+1213555XXXX`".to_owned()
-    } else if suggest_number(text).is_none() && text.chars().all(char::is_alphabetic) {
+    } else if suggest_number(text).is_none()
+        && !is_file_name(text)
+        && text.chars().all(char::is_alphabetic)
+    {
         format!("country codes have two capital letters, such as `DE`; {}", exactly(text))
     } else {
         help_for(text)
@@ -513,12 +523,26 @@ fn exactly(text: &str) -> String {
         return "it contains characters that cannot be seen; type the number again".to_owned();
     }
     // Digits are rather a number, unless they are a part of an address.
+    if is_file_name(text) {
+        return "the numbers of a file are a list: define [lists.NAME] with `file`".to_owned();
+    }
+    if let Some(area) = area_code(text) {
+        return format!(
+            "for an area code of North America, write `+1{area}*`; for exactly this text, `={text}`"
+        );
+    }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let is_number = digits >= MIN_NATIONAL_DIGITS && !text.contains([':', '@']);
     match is_number || text.contains(['*', '|']) || is_country(text) {
         true => START_WITH_PLUS.to_owned(),
         false => format!("for exactly this text, write `={text}`"),
     }
+}
+
+/// Returns whether a text is the name of a file with numbers.
+pub(crate) fn is_file_name(text: &str) -> bool {
+    let end = text.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
+    end.is_some_and(|end| ["csv", "tsv", "txt"].contains(&&*end))
 }
 
 const START_WITH_PLUS: &str =

@@ -1,5 +1,7 @@
 //! What to write for a text that is no number as it is written in a known country. Only help texts use it.
 
+use std::ops::RangeInclusive;
+
 use super::{NumberPattern, is_number_character, notation};
 use crate::domain::dialling_plan;
 use crate::domain::party::NumberFormat;
@@ -21,6 +23,7 @@ pub(crate) fn national_help(text: &str, country: Country) -> Option<String> {
             Some(format!("if a spreadsheet added the end, write `{number}`"))
         })
         .or_else(|| prefix(text, country))
+        .or_else(|| area(text, country))
         .or_else(|| digits_pattern(text, country))
 }
 
@@ -58,6 +61,23 @@ fn prefix(text: &str, country: Country) -> Option<String> {
         // Without its trunk prefix, it could be the beginning of a number of another country.
         None => "a prefix starts with `+` and the country code".to_owned(),
     })
+}
+
+/// Returns the help for the area code of a country: `212`, `area code 212`, `030`. Fewer digits are no area, and more
+/// are rather an extension.
+fn area(text: &str, country: Country) -> Option<String> {
+    const DIGITS: RangeInclusive<usize> = 3..=5;
+    let digits = notation::without_area_words(text);
+    let is_named = digits != text;
+    let is_area = DIGITS.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let is_trunk = digits.starts_with('0') && !digits.starts_with("00");
+    if !is_area || !(is_named || is_trunk || notation::area_code(digits).is_some()) {
+        return None;
+    }
+    let prefix = dialling_plan::read_prefix(digits, country)?.unmasked();
+    let is_right = NumberPattern::parse(&format!("{prefix}*")).is_ok();
+    is_right
+        .then(|| format!("for an area code, write `{prefix}*`; for exactly this text, `={text}`"))
 }
 
 /// Returns `+1213555XXXX` for `(213) 555-XXXX`.

@@ -39,6 +39,25 @@ pub(super) fn several_numbers(text: &str) -> Option<String> {
     Some(format!("put each number in quotes of its own: `[\"{}\"]`", numbers.join("\", \"")))
 }
 
+/// Returns the first number and the last one of a range: `+12135550101 to +12135550199`.
+pub(super) fn last_of_range(text: &str) -> Option<(PhoneNumber, String)> {
+    const BETWEEN: [&str; 11] =
+        ["to", "-", "--", "..", "...", "\u{2013}", "\u{2014}", "until", "through", "bis", "thru"];
+    let (_, rest) = text.split_once('+')?;
+    let at = text.len() - rest.len() + rest.find('+')?;
+    let (first, last) = text.split_at(at);
+    let lead = first.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let between = first[lead.len()..].trim();
+    if !BETWEEN.contains(&between) || last[1..].contains('+') {
+        return None;
+    }
+    let (first, last) = (whole_number(lead)?, whole_number(last)?);
+    // Digits behind a common beginning.
+    let same = first.bytes().zip(last.bytes()).take_while(|(first, last)| first == last).count();
+    let is_range = first.len() == last.len() && first < last;
+    is_range.then(|| Some((PhoneNumber::parse(&first).ok()?, last[same..].to_owned())))?
+}
+
 /// Returns how to write the only number in a text with words before or after it.
 pub(super) fn number_inside(text: &str) -> Option<String> {
     let is_one = text.matches('+').count() == 1 || text.contains(";phone-context=");

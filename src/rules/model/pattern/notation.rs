@@ -57,11 +57,46 @@ fn exclusion(text: &str) -> Option<String> {
     is_pattern.then(|| format!("to exclude it, write `!{pattern}`"))
 }
 
-/// Returns the text after a word for an exclusion.
-fn after_not(text: &str) -> Option<&str> {
-    let (word, rest) = text.split_once(' ')?;
-    let is_not = ["not", "no", "except", "nicht", "!"].contains(&&*word.to_ascii_lowercase());
-    is_not.then(|| rest.trim())
+/// Returns the text after a word or a sign for an exclusion. A minus with a space behind it begins an entry of a list
+/// in other files.
+pub(crate) fn after_not(text: &str) -> Option<&str> {
+    let sign = ["!=", "<>", "-", "~"].into_iter().find_map(|sign| text.strip_prefix(sign));
+    if let Some(rest) = sign.filter(|rest| rest.starts_with(['+', '@']) || is_country(rest)) {
+        return Some(rest);
+    }
+    const WORDS: [&str; 8] = ["not", "no", "except", "outside", "without", "nicht", "!", "!="];
+    let (word, rest) = text.split_once([' ', ':'])?;
+    WORDS.contains(&&*word.to_ascii_lowercase()).then(|| rest.trim())
+}
+
+/// Returns how to write several lists in one text: `@blocked, @vip`.
+pub(crate) fn several_lists(text: &str) -> Option<String> {
+    let parts: Vec<String> = parts(text).map(str::to_owned).collect();
+    let is_several = parts.len() > 1 && parts.iter().all(|part| part.starts_with('@'));
+    is_several.then(|| {
+        format!("write each list as an entry of its own: `[\"{}\"]`", parts.join("\", \""))
+    })
+}
+
+/// Returns the area code of North America that a text is or names: `212`, `area code 212`. Codes such as 911 are no
+/// area.
+pub(super) fn area_code(text: &str) -> Option<&str> {
+    let text = without_area_words(text);
+    let digits = text.as_bytes();
+    let is_area = digits.len() == 3
+        && digits.iter().all(u8::is_ascii_digit)
+        && digits[0] >= b'2'
+        && digits[1..] != *b"11";
+    is_area.then_some(text)
+}
+
+/// Returns a text without the words for an area code before its digits.
+pub(super) fn without_area_words(text: &str) -> &str {
+    const WORDS: [&str; 4] = ["area code", "area", "prefix", "code"];
+    let word = WORDS
+        .into_iter()
+        .find(|word| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)));
+    word.map_or(text, |word| text[word.len()..].trim_matches([' ', ':', '(', ')']))
 }
 
 /// Returns the help for several numbers of which no country is known.
@@ -222,6 +257,10 @@ mod tests {
         }
         check("not +1213*", "to exclude it, write `!+1213*`");
         check("not US", "to exclude it, write `!US`");
+        check("-US", "to exclude it, write `!US`");
+        check("-+1213*", "to exclude it, write `!+1213*`");
+        // An entry of a list in YAML.
+        check("- +12137771234", "write `+12137771234`");
     }
 
     #[test]
