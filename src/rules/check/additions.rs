@@ -174,7 +174,7 @@ impl RuleChecker<'_, '_> {
         }
     }
 
-    /// Warns of `{from}`, `$from` and `%from%`, which other programs replace, where `${from}` may be intended.
+    /// Warns of `{from}`, `$from`, `%from%` and others, which other programs replace, where `${from}` may be intended.
     fn warn_other_placeholders(
         &mut self,
         text: &str,
@@ -182,13 +182,21 @@ impl RuleChecker<'_, '_> {
         numbers: RuleNumbers<'_>,
     ) {
         let without = text.replace("${", "");
-        if !without.contains(['{', '$', '%']) {
+        if !without.contains(['{', '$', '%', '<', '[']) {
             return;
         }
         let columns = RuleColumns::new(self.lists, &mut self.definitions.lookups, numbers).names();
         let names = CALL_VALUES.iter().map(|name| (*name).to_owned()).chain(columns);
         for name in names {
-            let written = [format!("{{{name}}}"), format!("${name}"), format!("%{name}%")];
+            let written = [
+                format!("{{{name}}}"),
+                format!("${name}"),
+                format!("%{name}%"),
+                format!("$({name})"),
+                format!("%{{{name}}}"),
+                format!("<{name}>"),
+                format!("[{name}]"),
+            ];
             let Some(written) = written.iter().find(|written| stands_alone(text, written)) else {
                 continue;
             };
