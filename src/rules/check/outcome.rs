@@ -54,11 +54,23 @@ impl RuleChecker<'_, '_> {
             RawOutcome::Reject(reason) => {
                 let what = "the reason of a rejection";
                 self.reporter.warn_placeholder(what, reason, &outcome.span);
+                self.warn_refused_rejection(reason, &outcome.span);
                 Some(Action::Reject(reason.as_str().into()))
             }
             RawOutcome::Keep => Some(Action::Keep),
             RawOutcome::Continue => Some(Action::Continue),
             RawOutcome::Invalid => None,
+        }
+    }
+
+    /// Warns of a reason such as `false`, which rejects calls, too.
+    fn warn_refused_rejection(&mut self, reason: &str, span: &Range<usize>) {
+        const WORDS: [&str; 6] = ["false", "no", "off", "never", "0", "none"];
+        if WORDS.contains(&&*reason.trim().to_lowercase()) {
+            let message = format!("the rule rejects calls, and `{reason}` is the reason");
+            self.reporter.warning("plain-text", span, message).help(
+                "to reject no call, remove the rule or its `reject`; to reject, write reject = true",
+            );
         }
     }
 
