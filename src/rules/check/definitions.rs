@@ -18,7 +18,7 @@ use crate::diagnostics::Location;
 use crate::domain::phone_number::Country;
 use crate::rules::load::files::TableFiles;
 use crate::rules::load::raw::{RawDates, RawHours, Spanned};
-use crate::rules::model::hours::parse_spans;
+use crate::rules::model::hours::suggest::lines_of;
 use crate::rules::model::zone::parse_zone;
 use crate::rules::{CheckContext, Dates, DaySpec, Hours, NamedSplit};
 
@@ -232,9 +232,9 @@ impl Definitions {
     }
 
     fn suggest_hours(&self, name: &str) -> Option<String> {
-        if parse_spans(name).is_ok() {
+        if let Some(lines) = lines_of(name) {
             return Some(format!(
-                "define times in [hours.NAME] as mon-fri = \"{name}\", and use the NAME in the rule"
+                "define times in [hours.NAME] as {lines}, and use the NAME in the rule"
             ));
         }
         let is_dates = self.dates.iter().any(|dates| *dates.name == *name);

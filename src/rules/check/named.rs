@@ -5,12 +5,14 @@ use std::ops::Range;
 use super::columns::RuleColumns;
 use super::lists::NameKind;
 use super::raw_table::RawTable;
-use super::reporter::SPLITS;
+use super::reporter::{DATES, HOURS, SPLITS};
 use super::rule::RuleNumbers;
 use super::rules::{NameColumnUse, RuleChecker};
 use crate::diagnostics::{Problem, did_you_mean};
+use crate::rules::load::raw::suggest::arms_of_texts;
 use crate::rules::load::raw::{RawRule, RawSplit, Spanned};
 use crate::rules::model::lists::Cell;
+use crate::rules::model::pattern::after_not;
 use crate::rules::model::template::ColumnLookup;
 use crate::rules::{Action, NamedRef, NamedSplit, NumberMatcher, RefTarget, Split, SplitOfRow};
 
@@ -22,6 +24,9 @@ impl RuleChecker<'_, '_> {
         kind: NameKind,
         numbers: RuleNumbers<'_>,
     ) -> Option<NamedRef> {
+        if self.report_negation(text, kind) {
+            return None;
+        }
         let target = match self.name_column(text, kind, numbers) {
             Some(cell) => RefTarget::Cell(cell?),
             None if kind == NameKind::Hours => {
@@ -30,6 +35,33 @@ impl RuleChecker<'_, '_> {
             None => RefTarget::Position(self.definitions.find_dates(text, self.reporter)?),
         };
         Some(NamedRef { target, name: text.value.as_str().into() })
+    }
+
+    /// Reports a name behind a word that excludes it: `not office`. Returns whether it is one.
+    fn report_negation(&mut self, text: &Spanned<String>, kind: NameKind) -> bool {
+        let Some(name) = after_not(&text.value) else { return false };
+        let definitions = &self.definitions;
+        let (section, is_defined) = match kind {
+            NameKind::Hours => (&HOURS, definitions.hours.iter().any(|it| *it.name == *name)),
+            _ => (&DATES, definitions.dates.iter().any(|it| *it.name == *name)),
+        };
+        if is_defined {
+            let code = section.code;
+            let message = format!("unknown {} `{}`", section.noun, text.value);
+            let help = format!("a leading `!` excludes; write `!{name}`");
+            self.reporter.error(code, &text.span, message).help(help);
+        }
+        is_defined
+    }
+
+    /// Reports the arms of a split in a text: `desk:50, night:50`. Returns whether they are some.
+    fn report_arms(&mut self, text: &Spanned<String>) -> bool {
+        let texts: Vec<&str> = text.value.split([',', ';', '|']).collect();
+        let help = arms_of_texts("split", &texts).filter(|_| texts.len() > 1);
+        let Some(help) = help else { return false };
+        let message = format!("`{}` is no name of a split", text.value);
+        self.reporter.error("bad-split", &text.span, message).help(help);
+        true
     }
 
     /// Resolves the split of a rule: a name, or a column with names.
@@ -46,6 +78,9 @@ impl RuleChecker<'_, '_> {
         }
         let index = self.definitions.splits.find(&text.value);
         let Some(index) = index else {
+            if self.report_arms(text) {
+                return None;
+            }
             let splits = &self.definitions.splits.all;
             let defined: Vec<_> = splits.iter().map(|split| &*split.name).collect();
             self.reporter.unknown_name(&SPLITS, text, &defined, None);

@@ -6,6 +6,7 @@ use jiff::civil::Weekday;
 
 use super::reporter::Reporter;
 use crate::diagnostics::{Problem, nearest};
+use crate::rules::DaySpec;
 use crate::rules::load::raw::{RawTimes, Spanned};
 use crate::rules::model::hours::suggest::{Correction, correct_date, correct_week};
 use crate::rules::model::hours::twelve_hours;
@@ -50,7 +51,7 @@ fn week_line(
     let weekdays = parse_weekdays(&days.value);
     let (spans, mut problems) = read_spans(times);
     let weekdays = weekdays.unwrap_or_else(|problem| {
-        problems.insert(0, (days.span.clone(), problem));
+        problems.insert(0, (days.span.clone(), no_weekday(&days.value, problem)));
         Vec::new()
     });
     let advise = || advice(times, |times| correct_week(&days.value, times), |day| day.to_owned());
@@ -58,6 +59,23 @@ fn week_line(
     warn_of_last_minute(times, advise, reporter);
     warn_of_twelve_hours(&days.value, times, |day| day.to_owned(), reporter);
     (weekdays, spans)
+}
+
+/// Adds the help for a key that is a date or a break.
+fn no_weekday(key: &str, problem: Problem) -> Problem {
+    const BREAKS: [&str; 5] = ["lunch", "break", "pause", "mittag", "siesta"];
+    let lower = key.to_lowercase();
+    if DaySpec::parse(key).is_ok() {
+        let help =
+            format!("single days belong in `open`: open = {{ \"{key}\" = \"09:00-12:00\" }}");
+        return Problem { message: format!("`{key}` is not a weekday"), ..problem }.help(help);
+    }
+    match BREAKS.iter().any(|word| lower.contains(word)) {
+        true => problem.help(
+            "weekdays have the times before and after a break: mon-fri = \"09:00-12:00, 13:00-17:00\"",
+        ),
+        false => problem,
+    }
 }
 
 /// Returns the spans of a date, a key of `open`.
