@@ -43,7 +43,9 @@ impl RuleChecker<'_, '_> {
         let definitions = &self.definitions;
         let (section, is_defined) = match kind {
             NameKind::Hours => (&HOURS, definitions.hours.iter().any(|it| *it.name == *name)),
-            _ => (&DATES, definitions.dates.iter().any(|it| *it.name == *name)),
+            NameKind::Dates | NameKind::Agent | NameKind::Split | NameKind::Target => {
+                (&DATES, definitions.dates.iter().any(|it| *it.name == *name))
+            }
         };
         if is_defined {
             let code = section.code;

@@ -157,9 +157,9 @@ fn of_an_item(name: &str, value: &DeValue<'_>) -> Option<String> {
         (false, true) => "test",
         (false, false) => return None,
     };
-    Some(match value {
-        DeValue::Table(_) => format!("for the {item} above it, write [{item}.{name}]"),
-        _ => format!("`{name}` belongs to a {item}: write [[{item}]] above it"),
+    Some(match value.is_table() {
+        true => format!("for the {item} above it, write [{item}.{name}]"),
+        false => format!("`{name}` belongs to a {item}: write [[{item}]] above it"),
     })
 }
 
@@ -239,10 +239,9 @@ pub(super) fn for_operator(text: &str, at: usize) -> Option<String> {
 
 /// Returns the texts of a text or a list of texts, of which none excludes.
 fn texts<'v>(value: &'v DeValue<'_>) -> Option<Vec<&'v str>> {
-    let texts: Option<Vec<&str>> = match value {
-        DeValue::String(text) => Some(vec![text]),
-        DeValue::Array(list) => list.iter().map(|item| item.get_ref().as_str()).collect(),
-        _ => None,
+    let texts: Option<Vec<&str>> = match value.as_array() {
+        Some(list) => list.iter().map(|item| item.get_ref().as_str()).collect(),
+        None => value.as_str().map(|text| vec![text]),
     };
     texts.filter(|texts| !texts.is_empty() && texts.iter().all(|text| !text.starts_with('!')))
 }

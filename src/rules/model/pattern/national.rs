@@ -112,6 +112,15 @@ mod tests {
             ("US", "900*", "did you mean `+1900*`?"),
             ("US", "1900*", "did you mean `+1900*`?"),
             ("US", "213*", "did you mean `+1213*`?"),
+            ("US", "212", "for an area code, write `+1212*`; for exactly this text, `=212`"),
+            (
+                "US",
+                "area code 212",
+                "for an area code, write `+1212*`; for exactly this text, `=area code 212`",
+            ),
+            ("DE", "030", "for an area code, write `+4930*`; for exactly this text, `=030`"),
+            ("DE", "110", "for exactly this text, write `=110`"),
+            ("US", "911", "for exactly this text, write `=911`"),
             ("US", "(213) 555-XXXX", "write `+1213555XXXX`"),
             ("DE", "030 9018XX", "write `+49309018XX`"),
             (
