@@ -41,7 +41,7 @@ pub enum InvalidNumber {
     #[error("`{0}` does not belong in a number")]
     Character(char),
     /// A `.` or `/` that does not separate groups of digits: `16502530000.0`.
-    #[error("`{0}` must have at least two digits behind it")]
+    #[error("`{0}` must have at least two digits after it")]
     Separator(char),
     /// `(0)`, which is not dialled after a country code.
     #[error("it contains (0), which is not dialled after a country code")]

@@ -119,7 +119,8 @@ fn report(
         reporter.report.push(severity, Some(Location { file: excerpt, span }), problem);
     }
     if let (Some(code), 1..) = (code, more) {
-        let message = format!("{more} more lines of {path} have problems");
+        let (lines, have) = if more == 1 { ("line", "has") } else { ("lines", "have") };
+        let message = format!("{more} more {lines} of {path} {have} problems");
         reporter.push(severity, &file.span, Problem::new(code, message));
     }
 }

@@ -132,12 +132,16 @@ impl RowProblems {
             report.push(severity, Some(Location { file, span }), problem);
         }
         if let (Some(code), 1..) = (last_code, more) {
+            let (rows, have, are) =
+                if more == 1 { ("row", "has", "is") } else { ("rows", "have", "are") };
             let verb = match severity {
-                Severity::Error => "have errors",
-                Severity::Warning | Severity::Note if are_skipped => "have errors, and are skipped",
-                Severity::Warning | Severity::Note => "have warnings",
+                Severity::Error => format!("{have} errors"),
+                Severity::Warning | Severity::Note if are_skipped => {
+                    format!("{have} errors, and {are} skipped")
+                }
+                Severity::Warning | Severity::Note => format!("{have} warnings"),
             };
-            let message = format!("{more} more rows of {path} {verb}{rest}");
+            let message = format!("{more} more {rows} of {path} {verb}{rest}");
             report.push(severity, Some(list.clone()), Problem::new(code, message));
         }
         for (code, what, count) in repeated.into_iter().filter(|(.., count)| *count > 1) {

@@ -84,17 +84,16 @@ impl WhereUse {
         let message = format!("no row of {path} has {expected} in `{column}`");
         let texts = clause.expected.any_of.iter().map(ToString::to_string);
         let comparison = texts.filter_map(|text| comparison_in_words(&text)).next();
-        let help = match others.as_slice() {
-            _ if comparison.is_some() => {
-                let comparison = comparison.unwrap_or_default();
-                format!("for a comparison, write `\"{}\" = \"{comparison}\"`", clause.name)
-            }
+        let comparison = comparison.map(|comparison| {
+            format!("for a comparison, write `\"{}\" = \"{comparison}\"`", clause.name)
+        });
+        let help = comparison.unwrap_or_else(|| match others.as_slice() {
             [] => format!("the column `{column}` is empty"),
             [all @ .., _] if others.len() > MAX_NAMED_VALUES => {
                 format!("the rows have {} and others", all.join(", "))
             }
             all => format!("the rows have {}", all.join(", ")),
-        };
+        });
         report.warning("no-such-value", Some(location.clone()), message).help(help);
     }
 }

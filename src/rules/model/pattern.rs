@@ -417,7 +417,7 @@ fn help_for_range(first: PhoneNumber, end: &str) -> String {
 /// Reports a number that is followed by a hyphen and the end of a range or an extension.
 fn range(text: &str) -> Option<Problem> {
     let (first, end) = dialling_plan::before_range(text)?;
-    let message = format!("`{text}` has a range or an extension behind the number");
+    let message = format!("`{text}` has a range or an extension after the number");
     Some(Problem::new(BAD_NUMBER, message).help(help_for_range(first, end)))
 }
 
@@ -441,7 +441,7 @@ fn extension(text: &str) -> Option<Problem> {
             true => "an extension",
             false => "a text",
         };
-        let message = format!("`{text}` has {behind} behind the number");
+        let message = format!("`{text}` has {behind} after the number");
         let help =
             format!("write `{}`; for any digit, a capital `X` without a space", number.unmasked());
         Problem::new(BAD_NUMBER, message).help(help)

@@ -35,7 +35,7 @@ pub fn parse_timestamp(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem
     let starts_with_a_digit = text.starts_with(|c: char| c.is_ascii_digit());
     let parts = text.split_once(['T', 't', ' ']).filter(|_| starts_with_a_digit);
     if parts.is_none() && parse_start_time(text).is_ok() {
-        let help = format!("the date stands before it, as in `2026-12-25 {text}`");
+        let help = format!("the date comes first, as in `2026-12-25 {text}`");
         return Err(Problem::new(BAD_TIME, format!("`{text}` has no date")).help(help));
     }
     let (date, time) = parts.unwrap_or((text, "00:00"));
@@ -193,7 +193,7 @@ mod tests {
         let parse = |text| parse_timestamp(text, &TimeZone::UTC);
         let date = TIMESTAMP_FORM;
         check_error(parse("tomorrow"), "bad-date", "`tomorrow` is not a date", date);
-        let before = "the date stands before it, as in `2026-12-25 00:10`";
+        let before = "the date comes first, as in `2026-12-25 00:10`";
         check_error(parse("00:10"), "bad-time", "`00:10` has no date", before);
         check_error(parse("12-25 00:10"), "bad-date", "`12-25` has no year", date);
         let meant = "did you mean `2026-01-05`?";

@@ -111,15 +111,15 @@ fn help_for_offset(text: &str, minutes: i16) -> String {
                 .map(|other| format!("; for {}, such as `{other}`", shown(-minutes)))
                 .unwrap_or_default();
             format!(
-                "the signs of these names are reversed, and a fixed offset knows no summer time; for \
+                "the signs of these names are reversed, and a fixed offset does not follow summer time; for \
                  {}, write the city, such as `{city}`{other}",
                 shown(minutes),
             )
         }
         Some(city) => {
-            format!("a fixed offset knows no summer time; write the city, such as `{city}`")
+            format!("a fixed offset does not follow summer time; write the city, such as `{city}`")
         }
-        None => "a fixed offset knows no summer time; write the city of the zone, as in \
+        None => "a fixed offset does not follow summer time; write the city of the zone, as in \
                  `America/New_York`"
             .to_owned(),
     }

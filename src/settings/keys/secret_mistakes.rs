@@ -115,7 +115,7 @@ fn mistake_of_wrapping(text: &str) -> Option<Mistake> {
     } else if has_escaped_end(text) {
         Some((
             "ends with a line break that was escaped",
-            "remove the backslash and the letter behind it",
+            "remove the backslash and the letter after it",
         ))
     } else if is_several(text) {
         let help =

@@ -179,7 +179,7 @@ fn not_closed(text: &str, open: &[usize], end: usize) -> Option<BrokenList> {
     let is_one_line = text[start..end].lines().skip(1).all(|line| is_empty(line.trim()));
     let help = match is_one_line && DeTable::parse(&whole).is_ok() {
         true => format!("write `{whole}`"),
-        false => format!("`{missing}` is missing behind its last entry"),
+        false => format!("`{missing}` is missing after its last entry"),
     };
     let message = format!("the {what} that opens here is not closed");
     Some(BrokenList { line_start, span: start..start + 1, message, help, end })
@@ -211,7 +211,7 @@ mod tests {
         }
         assert_eq!(
             broken("a = [\n  \"b\",\n[c]\nd = 1\n").as_deref(),
-            Some("`]` is missing behind its last entry")
+            Some("`]` is missing after its last entry")
         );
         assert_eq!(broken("a = [{ b = 1\nc = 1\n").as_deref(), Some("write `a = [{ b = 1}]`"));
     }

@@ -48,7 +48,7 @@ fn finds_zones_regardless_of_case() {
 #[test]
 fn a_fixed_offset_is_refused_with_a_city() {
     let check = |text: &str, city: &str| {
-        let help = "a fixed offset knows no summer time; write the city, such as";
+        let help = "a fixed offset does not follow summer time; write the city, such as";
         check(text, &format!("{help} `{city}`"));
     };
     for text in ["GMT+1", "UTC+1", "utc+01:00", "+01:00", "+0100", "GMT +1", "UTC+1:00"] {
@@ -59,10 +59,10 @@ fn a_fixed_offset_is_refused_with_a_city() {
     check("+05:30", "Asia/Kolkata");
     check("(UTC+01:00)", "Europe/Berlin");
     check("UTC-02", "America/Noronha");
-    let form = "a fixed offset knows no summer time; write the city of the zone, as in \
+    let form = "a fixed offset does not follow summer time; write the city of the zone, as in \
                 `America/New_York`";
     super::tests::check("UTC-12", form);
-    let etc = "the signs of these names are reversed, and a fixed offset knows no summer time; for";
+    let etc = "the signs of these names are reversed, and a fixed offset does not follow summer time; for";
     for (text, cities) in [
         (
             "Etc/GMT+1",
