@@ -34,11 +34,10 @@ use jiff::Timestamp;
 
 use crate::diagnostics::{Report, Severity};
 use crate::domain::call::{Channel, Fields};
-use crate::domain::party::Party;
 use crate::explain::select_source;
 use crate::reload;
 use crate::rules::{
-    CheckContext, FileStamp, LoadedTable, Progress, Replacements, RuleSet, Snapshot,
+    CheckContext, FileStamp, LoadedTable, Progress, Replacements, RuleSet, Snapshot, parse_party,
 };
 use crate::settings;
 use crate::settings::{Inputs, LoadedSettings, Purpose, SettingValues, Settings};
@@ -313,7 +312,7 @@ struct CallFlags {
     /// Source of the call, by its name in the settings [default: the first one]
     #[arg(long)]
     source: Option<String>,
-    /// Caller: a phone number, `withheld`, or any text
+    /// Caller: a phone number, `withheld`, or any text; `=` begins a text that looks like a number
     #[arg(long, default_value = FROM, allow_hyphen_values = true)]
     from: String,
     /// Called number
@@ -362,12 +361,13 @@ enum ChannelFlag {
 }
 
 impl CallFlags {
-    /// Returns the call that the flags describe.
+    /// Returns the call that the flags describe, with numbers as a source writes them.
     ///
     /// # Errors
-    /// Fails for a list or a pattern: a call has one caller.
-    fn fields(&self) -> anyhow::Result<Fields<'static>> {
-        for (flag, text) in [("--from", &self.from), ("--to", &self.to)] {
+    /// Fails for a list, a pattern, or a number without a country code: a call has one caller, and `=` begins the text
+    /// that a platform sends in place of a number.
+    fn fields(&self, source: &Source) -> anyhow::Result<Fields<'static>> {
+        let party = |flag: &str, text: &str| {
             let list = text.strip_prefix('@').filter(|name| !name.contains('@'));
             if let Some(list) = list {
                 anyhow::bail!("{flag}: `@{list}` is a list; write one of its numbers");
@@ -375,14 +375,15 @@ impl CallFlags {
             if text.starts_with('+') && text.ends_with('*') {
                 anyhow::bail!("{flag}: `{text}` is a pattern; write one number that it matches");
             }
-        }
+            parse_party(text, &source.numbers).map_err(|reason| anyhow::anyhow!("{flag}: {reason}"))
+        };
         let channel = match self.channel {
             ChannelFlag::Call => Channel::Call,
             ChannelFlag::Sms => Channel::Sms,
         };
         Ok(Fields {
-            from: Party::parse(Some(&self.from)).party,
-            to: Party::parse(Some(&self.to)).party,
+            from: party("--from", &self.from)?,
+            to: party("--to", &self.to)?,
             number_id: self.number_id.clone().map(Into::into),
             attributes: self.attributes.iter().cloned().map(Attribute::into_field).collect(),
             ..Fields::unknown(channel)

@@ -30,6 +30,11 @@ impl Advice {
 /// Beginnings of the lines that a version control system leaves in a file with a conflict.
 const CONFLICT_MARKERS: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
 
+const COMMENT: &str = "a comment begins with `#`";
+
+/// Openings of comments in other languages.
+const COMMENTS: [&str; 5] = ["//", "/*", ";", "--", "<!--"];
+
 /// Returns whether the line at `at` is left from a merge with conflicts.
 pub(crate) fn is_conflict(text: &str, at: usize) -> bool {
     CONFLICT_MARKERS.iter().any(|marker| line_at(text, at).starts_with(marker))
@@ -48,8 +53,8 @@ pub(crate) fn advise(text: &str, at: usize) -> Option<Advice> {
     if trimmed.starts_with("```") {
         return Advice::only("remove this line, which belongs to a text around the file");
     }
-    if trimmed.starts_with("//") || trimmed.starts_with("/*") {
-        return Advice::only("a comment begins with `#`");
+    if COMMENTS.iter().any(|opening| trimmed.starts_with(opening)) {
+        return Advice::only(COMMENT);
     }
     if line.contains(|c: char| c.is_whitespace() && !c.is_ascii()) && accepts(&plain_spaces(line)) {
         return Advice::only("the line contains a no-break space; type its spaces again");
@@ -178,16 +183,28 @@ fn key_end(line: &str) -> Option<usize> {
     is_key.then_some(start + key.len())
 }
 
+/// Returns a value without the comment behind it, if it has one in the form of another language.
+fn without_comment(value: &str) -> Option<String> {
+    if let Some((value, _)) = value.split_once(" //") {
+        return corrected_value(value.trim()).map(|(_, value)| value);
+    }
+    // These can be parts of a text without quotes.
+    let mut found = [" ; ", " -- ", " <!--", " /*"].into_iter().filter_map(|opening| {
+        let (value, _) = value.split_once(opening)?;
+        let value = value.trim();
+        accepts(&format!("a = {value}")).then(|| value.to_owned())
+    });
+    found.next()
+}
+
 /// Returns what is wrong with a value, if something is, and the value to write.
 fn corrected_value(value: &str) -> Option<(Option<&'static str>, String)> {
     let is_value = |value: &str| accepts(&format!("a = {value}"));
     if is_value(value) {
         return Some((None, value.to_owned()));
     }
-    let before_comment = value.split(" //").next().unwrap_or_default().trim();
-    if before_comment != value {
-        let (_, value) = corrected_value(before_comment)?;
-        return Some((Some("a comment begins with `#`"), value));
+    if let Some(value) = without_comment(value) {
+        return Some((Some(COMMENT), value));
     }
     let bare = value.trim_end_matches([',', ';', ' ']);
     if bare != value {
@@ -262,6 +279,13 @@ mod tests {
         check("[agents", "[agents]");
         check("// a comment", "a comment begins with `#`");
         check("/* a comment */", "a comment begins with `#`");
+        for line in ["; a comment", "-- a comment", "<!-- a comment -->"] {
+            check(line, "a comment begins with `#`");
+        }
+        for end in ["; of the shop", "-- of the shop", "/* of the shop */"] {
+            check(&format!("agent = \"agent_1\" {end}"), "agent = \"agent_1\"");
+        }
+        check("agent = a -- b", "agent = \"a -- b\"");
         check("```", "remove this line, which belongs to a text around the file");
         check(
             "agent\u{a0}= \"agent_1\"",

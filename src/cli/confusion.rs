@@ -17,7 +17,9 @@ pub(super) fn instead_of_rules(path: &Path) -> Option<Problem> {
     let shown = path.display();
     let help = match kind {
         FileKind::Rules => return None,
-        FileKind::Settings => format!("write `switchboard check --config {shown}`"),
+        FileKind::Settings => format!(
+            "settings are named by --config, which every command takes: write `--config {shown}` in place of it"
+        ),
         FileKind::Variables | FileKind::Json | FileKind::Yaml => {
             "a rule table is TOML: [[rule]], and below it name = \"everyone\" and agent = \"…\"; \
              `switchboard init DIR` writes one into a new folder"

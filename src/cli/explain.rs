@@ -17,7 +17,7 @@ use crate::explain::{
 };
 use crate::lookup::{HistorySource, LookupService};
 use crate::records::{NumberPolicy, Store, StoreError};
-use crate::rules::{RuleSet, parse_party, repeated_time};
+use crate::rules::{RuleSet, repeated_time};
 use crate::settings::{Purpose, Settings};
 use crate::source::Source;
 use crate::telemetry::LookupCounters;
@@ -59,12 +59,7 @@ impl Explain {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let Some((settings, table)) = self.load()? else { return Ok(Exit::Error) };
         let source = self.call.select_source(&settings.sources)?;
-        let mut fields = self.call.fields()?;
-        let party = |name, text| {
-            parse_party(text, &source.numbers).map_err(|reason| anyhow::anyhow!("{name}: {reason}"))
-        };
-        fields.from = party("--from", &self.call.from)?;
-        fields.to = party("--to", &self.call.to)?;
+        let mut fields = self.call.fields(source)?;
         if self.call.body.is_some() {
             let body = self.call.body(source, &fields)?;
             fields = parse_saved_call(source, body).map_err(anyhow::Error::msg)?;

@@ -49,7 +49,7 @@ impl Send {
             print_note(format!("note: {message}{instead}"));
         }
         let now = Clock::System.now();
-        let fields = new_call(self.call.fields()?, now);
+        let fields = new_call(self.call.fields(source)?, now);
         note_keys(&settings, source);
         if !source.dialect.channels().contains(&fields.channel) {
             anyhow::bail!("{} has no channel `{}`", source.dialect.platform(), fields.channel);

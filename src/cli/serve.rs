@@ -3,8 +3,8 @@
 mod service_manager;
 mod start;
 
-use std::io::Write;
-use std::net::TcpListener as StdListener;
+use std::io::{ErrorKind, Write};
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -281,17 +281,27 @@ impl Listeners {
                 "the admin socket on {address} would be open to everyone: set admin.token"
             );
         }
-        let open = |passed: Option<StdListener>, address, reuse_port| match passed {
+        let open = |passed: Option<StdListener>, address: SocketAddr, key: &str| match passed {
             Some(socket) => http::adopt(socket).context("cannot use the socket of systemd"),
-            None => http::bind(address, reuse_port)
-                .with_context(|| format!("cannot listen on {address}")),
+            None => http::bind(address, server.reuse_port)
+                .map_err(|error| not_bound(&error, address, key)),
         };
         Ok(Listeners {
-            public: open(passed.public, server.listen, server.reuse_port)?,
+            public: open(passed.public, server.listen, "server")?,
             // The next process needs an admin listener while this one finishes its requests.
-            admin: open(passed.admin, admin.listen, server.reuse_port)?,
+            admin: open(passed.admin, admin.listen, "admin")?,
         })
     }
+}
+
+/// Returns why a listener cannot be opened, with the setting that has its address.
+fn not_bound(error: &std::io::Error, address: SocketAddr, section: &str) -> anyhow::Error {
+    let help = match error.kind() {
+        ErrorKind::AddrInUse => "; stop the program that has the port, or set another one",
+        ErrorKind::AddrNotAvailable => "; write an address of this machine, or 0.0.0.0 for all",
+        _ => "",
+    };
+    anyhow::anyhow!("cannot listen on {address}, which is `{section}.listen`: {error}{help}")
 }
 
 /// File descriptors besides those of public connections: listeners, admin connections, files, databases.

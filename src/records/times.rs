@@ -22,13 +22,25 @@ pub fn parse_time(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timesta
         let start = zone.to_timestamp(day.to_datetime(Time::midnight()));
         return start.map_err(|_| format!("`{text}` has no start in this time zone"));
     }
-    rules::parse_timestamp(text, zone).map_err(|_| {
+    let in_future = text.strip_prefix(['-', '+']).filter(|rest| ago(rest).is_some());
+    if let Some(age) = in_future {
+        return Err(format!("`{text}` has a sign, and an age has none: write {age}, as in 7d"));
+    }
+    rules::parse_timestamp(text, zone).map_err(|problem| {
+        // Whoever writes a year first means a date.
+        if text.split_once('-').is_some_and(|(year, _)| is_year(year)) {
+            return problem.to_string();
+        }
         format!(
             "`{text}` is not a time: use an age, 90m, 24h or 7d; a day, today, yesterday or monday; \
              a date, 2026-11-01; a time, \"2026-11-01 09:30\"; or a time with an offset from UTC, \
              2026-11-01T09:30:00Z"
         )
     })
+}
+
+fn is_year(text: &str) -> bool {
+    text.len() == "2026".len() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Returns the day that a word names.
@@ -101,9 +113,18 @@ mod tests {
 
     #[test]
     fn lists_the_accepted_forms_of_a_time() {
-        for text in ["", "d", "7", "7 days", "-7d", "tomorrow", "mond", "2026-13-01", "7D"] {
+        for text in ["", "d", "7", "7 days", "tomorrow", "mond", "13-01", "7D"] {
             let error = parse_time(text, NOW.parse().unwrap(), &TimeZone::UTC).unwrap_err();
             assert!(error.contains("7d") && error.contains("2026-11-01 09:30"), "{text}: {error}");
+        }
+        for (text, expected) in [
+            ("-7d", "write 7d"),
+            ("2026-11-31", "November has 30 days"),
+            ("2026-13-01", "there is no month 13"),
+            ("2026-11-01 25:00", "25:00"),
+        ] {
+            let error = parse_time(text, NOW.parse().unwrap(), &TimeZone::UTC).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
         }
         let error = parse_time("99999999999999999999d", NOW.parse().unwrap(), &TimeZone::UTC);
         assert!(error.unwrap_err().contains("too long ago"));

@@ -4,6 +4,7 @@
 //! declarations. Defaults are in `config/default.toml`, except those of a source.
 
 mod certificates;
+mod misplaced;
 pub(crate) mod platforms;
 pub(crate) mod reader;
 mod records;
@@ -437,21 +438,26 @@ toml_table! {
     constrain signature::constrain;
 }
 
+/// Returns the sections with their keys, except those that consist of named tables.
+fn sections() -> [(&'static str, &'static TableSpec); 6] {
+    [
+        ("server", ServerKeys::spec()),
+        ("admin", AdminKeys::spec()),
+        ("rules", RulesKeys::spec()),
+        ("records", RecordsKeys::spec()),
+        ("log", LogKeys::spec()),
+        ("traces", TracesKeys::spec()),
+    ]
+}
+
 /// Returns the variable that is meant by a name with one underscore in place of two, or with two:
 /// `SWITCHBOARD_RULES_PATH` means `SWITCHBOARD__RULES__PATH`. `None` if there is no such key.
 pub(super) fn variable_of(name: &str) -> Option<String> {
     let single = name.replace("__", "_");
     let rest = single.strip_prefix("SWITCHBOARD_")?;
-    let sections: [(&str, &TableSpec); 6] = [
-        ("SERVER", ServerKeys::spec()),
-        ("ADMIN", AdminKeys::spec()),
-        ("RULES", RulesKeys::spec()),
-        ("RECORDS", RecordsKeys::spec()),
-        ("LOG", LogKeys::spec()),
-        ("TRACES", TracesKeys::spec()),
-    ];
-    for (section, spec) in sections {
-        let key = rest.strip_prefix(section).and_then(|rest| rest.strip_prefix('_'));
+    for (section, spec) in sections() {
+        let section = section.to_uppercase();
+        let key = rest.strip_prefix(&*section).and_then(|rest| rest.strip_prefix('_'));
         if let Some(key) = key
             && spec.names().any(|name| name.to_uppercase() == key)
         {

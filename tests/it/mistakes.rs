@@ -44,7 +44,11 @@ fn commands() {
         (&["check", "--config", "rules.toml"], "write [rules] path = \"rules.toml\""),
         (&["check", "--config", "rules.toml"], "`switchboard check --rules rules.toml`"),
         (&["serve", "--config", "rules.toml"], "rules.toml is a rule table, not a settings file"),
-        (&["check", "switchboard.toml"], "write `switchboard check --config switchboard.toml`"),
+        (&["check", "switchboard.toml"], "write `--config switchboard.toml` in place of it"),
+        (
+            &["explain", "--rules", "switchboard.toml"],
+            "write `--config switchboard.toml` in place of it",
+        ),
         (&["replay", "--rules", "switchboard.toml"], "nothing has been recorded yet"),
         (
             &["check", "--config", "."],

@@ -41,6 +41,11 @@ pub fn parse_timestamp(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem
     let (date, time) = parts.unwrap_or((text, "00:00"));
     let date = parse::parse_date(date).map_err(|problem| match problem.help.as_deref() {
         Some(parse::DATE_FORM) => problem.help(TIMESTAMP_FORM),
+        Some(help) if parts.is_some() => {
+            // The help proposes a date, and its time stays.
+            let help = help.replace("`?", &format!(" {}`?", time.trim()));
+            problem.help(help)
+        }
         Some(_) | None => problem,
     })?;
     let time = time.trim();

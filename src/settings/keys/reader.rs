@@ -9,9 +9,9 @@ use std::sync::Arc;
 use config::{Map, Value, ValueKind};
 use toml::de::DeTable;
 
-use super::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys, TracesKeys};
+use super::{AdminKeys, LogKeys, RootKeys, RulesKeys, ServerKeys, TracesKeys, misplaced};
 use crate::diagnostics::{
-    Diagnostic, Location, Problem, Report, Severity, SourceFile, did_you_mean,
+    Diagnostic, Location, Problem, Report, Severity, SourceFile, did_you_mean, nearest,
 };
 use crate::dialect::Dialects;
 use crate::domain::country::{Country, suggested_country};
@@ -193,12 +193,6 @@ impl Section {
     }
 }
 
-/// Returns the help for `port`, which is a part of `listen`.
-fn listen_help(port: Option<&str>) -> String {
-    let port = port.and_then(|port| port.parse::<u16>().ok()).unwrap_or(8080);
-    format!("write listen = \"0.0.0.0:{port}\", or 127.0.0.1 for this machine only")
-}
-
 fn path_to(path: &[String], key: &str) -> Vec<String> {
     path.iter().cloned().chain([key.to_owned()]).collect()
 }
@@ -206,10 +200,13 @@ fn path_to(path: &[String], key: &str) -> Vec<String> {
 impl SettingsReader<'_> {
     /// Returns the settings, and the path of the rule table even when there are no settings.
     fn settings(&mut self, mut values: Map<String, Value>) -> (Option<Settings>, Option<PathBuf>) {
-        // An empty `[sources]` is reported like an absent one.
-        values
-            .entry("sources".to_owned())
-            .or_insert_with(|| Value::new(None, Map::<String, Value>::new()));
+        self.report_rules(&mut values);
+        // An empty `[sources]` is reported like an absent one, but not beside a misspelt one, which is reported.
+        let names = RootKeys::spec().names();
+        let is_misspelt = |key: &String| nearest(key, names.clone()) == Some("sources");
+        if !values.keys().any(is_misspelt) {
+            values.insert("sources".to_owned(), Value::new(None, Map::<String, Value>::new()));
+        }
         let (keys, _) = self.read_keys::<RootKeys>(Vec::new(), values);
         let path = keys.rules.as_ref().map(|rules| rules.path.clone());
         let (Some(server), Some(admin)) = (keys.server, keys.admin) else {
@@ -273,11 +270,13 @@ impl SettingsReader<'_> {
             let names = T::spec().names();
             let all = names.clone().collect::<Vec<_>>().join(", ");
             let message = format!("unknown key `{}`", path.join("."));
+            let is_variable = self.variable(&path).is_some();
+            let elsewhere = misplaced::help(&section.path, key, text.as_deref(), is_variable);
             self.error("unknown-key", &path, message)
                 .help(format!("{} has {all}", T::spec().noun))
                 .maybe_help(did_you_mean(key, names.clone()))
                 .maybe_help(units::with_unit(key, text.as_deref(), names).map(|(_, help)| help))
-                .maybe_help((key == "port").then(|| listen_help(text.as_deref())));
+                .maybe_help(elsewhere);
         }
         (keys, section)
     }
@@ -582,10 +581,13 @@ impl Entry<'_, '_> {
     }
 
     pub(crate) fn choice<T: Copy>(&mut self, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text()?;
+        let all = words.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+        let Some(text) = plain_text(&self.value) else {
+            self.wrong_type(&format!("one of {}, in quotes", all.join(", ")));
+            return None;
+        };
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
-            let all = words.iter().map(|(word, _)| *word).collect::<Vec<_>>();
             let message = format!("`{}` cannot be `{text}`", self.name());
             self.error("bad-value", message)
                 .help(format!("use one of {}", all.join(", ")))
@@ -609,20 +611,51 @@ impl Entry<'_, '_> {
     pub(crate) fn table(&mut self) -> Option<Map<String, Value>> {
         let table = self.value.clone().into_table().ok();
         if table.is_none() {
-            self.error("wrong-kind", format!("`{}` must be a table", self.name()));
+            self.not_a_table();
         }
         table
     }
 
     /// A table with declared keys.
     pub(crate) fn table_keys<T: TableKeys>(&mut self) -> Option<(T, Section)> {
+        if !matches!(self.value.kind, ValueKind::Table(_)) {
+            let help = self.help_for_table(T::spec().keys[0].name);
+            self.not_a_table().help(help);
+            return None;
+        }
         let values = self.table()?;
         Some(self.reader.read_keys(self.path.clone(), values))
+    }
+
+    fn not_a_table(&mut self) -> &mut Diagnostic {
+        self.error("wrong-kind", format!("`{}` must be a table", self.name()))
+    }
+
+    /// Returns how to write a table whose first key is `first_key`.
+    fn help_for_table(&self, first_key: &str) -> String {
+        let name = self.name();
+        let is_list = matches!(self.value.kind, ValueKind::Array(_));
+        match (&self.value.kind, &self.path[..]) {
+            (ValueKind::Boolean(false), [.., last]) if last == "tls" => {
+                "remove the key: without it, the listener speaks HTTP".to_owned()
+            }
+            (_, [server, tls, ..]) if server == "server" && tls == "tls" => {
+                misplaced::TLS.to_owned()
+            }
+            _ if is_list => format!("write [{name}], with one bracket at each end"),
+            _ if is_from_environment(&self.value) => {
+                format!(
+                    "set SWITCHBOARD__{}__…, one variable for each of its keys",
+                    self.path.join("__").to_uppercase()
+                )
+            }
+            _ => format!("write [{name}], and on a line below it {first_key} = \"…\""),
+        }
     }
 }
 
 /// A string, but not a number or a boolean, which `config` would convert to one.
-fn plain_text(value: &Value) -> Option<String> {
+pub(super) fn plain_text(value: &Value) -> Option<String> {
     let is_string = matches!(value.kind, ValueKind::String(_));
     value.clone().into_string().ok().filter(|_| is_string)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::RecordsKeys;
-use super::reader::{Choice, Entry, Section, SettingsReader, SettingsTable};
+use super::reader::{Choice, Entry, Section, SettingsReader, SettingsTable, plain_text};
 use super::sources::{DEV_KEY, NoTarget, without_newline};
 use crate::domain::secret::{Secret, names_a_secret};
 use crate::settings::layers::is_from_environment;
@@ -98,7 +98,13 @@ impl RecordsKeys {
 impl Entry<'_, '_> {
     /// Location of the record store.
     pub(crate) fn records_location(&mut self) -> Option<RecordsLocation> {
-        let text = self.text()?;
+        let Some(text) = plain_text(&self.value) else {
+            let message = format!("`{}` must be a string", self.name());
+            let is_off = self.value.clone().into_bool().is_ok_and(|on| !on);
+            let help = if is_off { "write \"off\", in quotes" } else { FORMS };
+            self.error("bad-value", message).help(help);
+            return None;
+        };
         if text.starts_with("env:") || text.starts_with("file:") {
             return self.referenced_location(&text);
         }
