@@ -26,6 +26,8 @@ mod serve;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -35,6 +37,7 @@ use jiff::Timestamp;
 use crate::diagnostics::{Report, Severity};
 use crate::domain::call::{Channel, Fields};
 use crate::explain::select_source;
+use crate::regular_file::help_for_missing;
 use crate::reload;
 use crate::rules::{
     CheckContext, FileStamp, LoadedTable, Progress, Replacements, RuleSet, Snapshot, parse_party,
@@ -183,7 +186,9 @@ fn load_inputs(inputs: &Inputs) -> anyhow::Result<LoadedSettings> {
         );
     }
     settings::load(inputs).map_err(|error| {
-        let advice = confusion::settings_in(path).unwrap_or_default();
+        let similar = || help_for_missing(path).filter(|_| error.kind() == ErrorKind::NotFound);
+        let similar = || similar().map(|help| format!("; {help}"));
+        let advice = confusion::settings_in(path).or_else(similar).unwrap_or_default();
         anyhow::anyhow!("cannot read {}: {error}{advice}", path.display())
     })
 }
@@ -250,7 +255,8 @@ fn load_settings_and_rules(
     let context = loaded.check_context();
     let LoadedSettings { settings, rules, mut report, files, values, .. } = loaded;
     let mut loaded_rules = None;
-    match rules.map(|path| load_rules_with(&path, context, coverage, replaced)) {
+    let result = rules.as_ref().map(|path| load_rules_with(path, context, coverage, replaced));
+    match result {
         Some(Ok(mut loaded)) => {
             report.append(std::mem::take(&mut loaded.report));
             loaded_rules = Some(loaded);
@@ -258,7 +264,10 @@ fn load_settings_and_rules(
         Some(Err(error)) => {
             report
                 .error("no-table", None, describe(&error))
-                .help(confusion::where_rules_are(inputs));
+                .help(confusion::where_rules_are(inputs))
+                .maybe_help(
+                    rules.filter(|path| !path.exists()).and_then(|path| help_for_missing(&path)),
+                );
         }
         None => {}
     }
@@ -352,6 +361,12 @@ fn parse_attribute(text: &str) -> Result<Attribute, String> {
         }
         Some(_) | None => Err("write NAME=VALUE, as in account=acme".to_owned()),
     }
+}
+
+/// Parses a maximum number.
+fn parse_count(text: &str) -> Result<NonZeroUsize, String> {
+    let help = "write a whole number from 1 on, such as 1000000 for all calls";
+    text.parse().map_err(|_| help.to_owned())
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -3,10 +3,13 @@
 //! Never opens a named pipe, which blocks until another process writes to it, nor a device, which may
 //! have no end. Symbolic links are followed.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, FileType, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use crate::diagnostics::{did_you_mean, nearest};
 
 /// Maximum size of a file of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +138,28 @@ pub(crate) fn is_exposed(path: &Path) -> bool {
     !is_placed && mode & OTHERS_READ != 0
 }
 
+/// Returns which path was probably meant by one at which there is no file, as a help text.
+pub(crate) fn help_for_missing(path: &Path) -> Option<String> {
+    if path.components().any(|part| part.as_os_str() == "~") {
+        return Some("`~` is not expanded: write the whole path of the home directory".to_owned());
+    }
+    let name = path.file_name()?.to_str()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?.flatten();
+    let files = entries.filter(|entry| entry.path().is_file());
+    let extension = |name: &str| Path::new(name).extension().map(OsStr::to_ascii_lowercase);
+    let mut names: Vec<String> = files
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|other| extension(other) == extension(name) || other.starts_with(name))
+        .collect();
+    names.sort();
+    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let similar = |other: &&String| {
+        other.starts_with(name) || nearest(&stem(name), [&*stem(other)]).is_some()
+    };
+    did_you_mean(name, names.iter().filter(similar).map(String::as_str))
+}
+
 fn check_type(file_type: FileType) -> io::Result<()> {
     let kinds = [
         (file_type.is_dir(), "a folder"),
@@ -187,6 +212,23 @@ mod tests {
         rejects(&link, "it has 11 bytes, and the limit is 10 bytes");
         File::create(&path).unwrap().set_len(2_000_000_000).unwrap();
         rejects(&path, "it has 2000000000 bytes, and the limit is 10 bytes");
+    }
+
+    #[test]
+    fn a_similar_file_beside_a_missing_one_is_proposed() {
+        for (existing, missing, expected) in [
+            ("customers.csv", "Customers.csv", Some("did you mean `customers.csv`?")),
+            ("customer.csv", "customers.csv", Some("did you mean `customer.csv`?")),
+            ("customers.csv.txt", "customers.csv", Some("did you mean `customers.csv.txt`?")),
+            ("stores.csv", "customers.csv", None),
+            ("customers.toml", "customers.csv", None),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(existing), "").unwrap();
+            let found = help_for_missing(&folder.path().join(missing));
+            assert_eq!(found.as_deref(), expected, "{existing} {missing}");
+        }
+        assert!(help_for_missing(Path::new("~/a.csv")).unwrap().contains("not expanded"));
     }
 
     #[test]

@@ -57,8 +57,13 @@ pub(super) fn add(mut error: clap::Error, root: &Command, arguments: &[OsString]
     let (command, names) = named_command(root, &texts);
     let line = format!("switchboard {}", names.join(" "));
     let advice = match is_command {
-        true => command_for_file(wrong),
-        false => advice(wrong, command, line.trim_end(), &texts),
+        true => command_for_file(wrong).or_else(|| {
+            let is_known = root.find_subcommand(wrong).is_some();
+            is_known.then(|| format!("write `switchboard {wrong}`"))
+        }),
+        false => value_advice(wrong, line.trim_end(), &texts)
+            .or_else(|| flag_in_front(root, command, &texts))
+            .or_else(|| advice(wrong, command, line.trim_end(), &texts)),
     };
     if let Some(advice) = advice {
         let tips = ContextValue::StyledStrs(vec![StyledStr::from(advice)]);
@@ -77,9 +82,67 @@ fn named_command<'c, 'a>(root: &'c Command, arguments: &[&'a str]) -> (&'c Comma
     (command, names)
 }
 
+/// Returns advice on a value that was taken for another argument: `--since -7d`, `--at 2026-12-25 10:00`.
+fn value_advice(wrong: &str, line: &str, arguments: &[&str]) -> Option<String> {
+    let is_digit = |c: char| c.is_ascii_digit();
+    if wrong.strip_prefix('-').is_some_and(|rest| rest.starts_with(is_digit)) {
+        let of_flag = |pair: &&[&str]| pair[0].starts_with("--") && pair[1].starts_with(wrong);
+        let pair = arguments.windows(2).find(of_flag)?;
+        return Some(format!("write `{line} {} {}`", pair[0], pair[1].trim_start_matches('-')));
+    }
+    let is_time = wrong.starts_with(is_digit) && wrong.contains(':') && !wrong.contains("://");
+    let of_date = |three: &&[&str]| {
+        is_time && three[0].starts_with("--") && three[1].starts_with(is_digit) && three[2] == wrong
+    };
+    let three = arguments.windows(3).find(of_date)?;
+    Some(format!(
+        "quotes hold a date and its time together: write `{line} {} \"{} {wrong}\"`",
+        three[0], three[1]
+    ))
+}
+
+/// Returns advice on flags that stand in front of their command: `--since 7d records list`.
+fn flag_in_front(root: &Command, command: &Command, arguments: &[&str]) -> Option<String> {
+    if command.get_name() != root.get_name() {
+        return None;
+    }
+    let at = (1..arguments.len()).find(|at| root.find_subcommand(arguments[*at]).is_some())?;
+    let (before, after) = arguments.split_at(at);
+    let (meant, _) = named_command(root, &[&before[..1], after].concat());
+    let flags = before[1..].iter().filter_map(|argument| argument.strip_prefix("--"));
+    let mut names = flags.map(|flag| flag.split('=').next().unwrap_or_default());
+    let has = |name: &str| meant.get_arguments().any(|known| known.get_long() == Some(name));
+    let quoted = [after, &before[1..]].concat().into_iter().map(|argument| {
+        if argument.contains(' ') { format!("\"{argument}\"") } else { argument.to_owned() }
+    });
+    let line = quoted.collect::<Vec<_>>().join(" ");
+    names.all(has).then(|| format!("flags stand behind the command: write `switchboard {line}`"))
+}
+
+/// Flags of numbers that some commands have, and others not.
+const NUMBER_FLAGS: [&str; 5] = ["--from", "--to", "--caller", "--phone", "--number"];
+
+/// Returns advice on a flag for a number that this command names otherwise.
+fn number_flag(flag: &str, arguments: &[&str], has: impl Fn(&str) -> bool) -> Option<String> {
+    let value = NUMBER_FLAGS.contains(&flag).then(|| value_of(flag, arguments))?;
+    let value = value.unwrap_or("NUMBER");
+    if has("from") && has("to") {
+        Some(format!(
+            "write `--from {value}` for the caller, or `--to {value}` for the called number"
+        ))
+    } else if has("number") {
+        Some(format!("write `--number {value}`: it is the caller's or the called number"))
+    } else {
+        None
+    }
+}
+
 fn advice(wrong: &str, command: &Command, line: &str, arguments: &[&str]) -> Option<String> {
     let has = |flag: &str| command.get_arguments().any(|known| known.get_long() == Some(flag));
     let flag = wrong.split(['=', ' ']).next().unwrap_or_default();
+    if let Some(advice) = number_flag(flag, arguments, has) {
+        return Some(advice);
+    }
     if wrong.starts_with('-') {
         let (_, key, variable, example) =
             SETTINGS.iter().find(|(flags, ..)| flags.contains(&flag))?;
@@ -102,6 +165,10 @@ fn advice(wrong: &str, command: &Command, line: &str, arguments: &[&str]) -> Opt
     }
     if wrong.contains("://") && has("url") {
         return Some(format!("write `{line} --url {wrong}`"));
+    }
+    if line.ends_with("records export") {
+        let csv = if wrong.ends_with(".csv") { " --csv" } else { "" };
+        return Some(format!("the export goes to standard output: write `{line}{csv} > {wrong}`"));
     }
     file_advice(wrong, line, &has)
 }

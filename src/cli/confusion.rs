@@ -13,8 +13,13 @@ pub(super) fn instead_of_rules(path: &Path) -> Option<Problem> {
     if path.is_dir() {
         return settings_among(path);
     }
-    let kind = kind_of(path)?;
     let shown = path.display();
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
+        let message = format!("{shown} is a list in CSV, not a rule table");
+        let help = format!("a rule table names it: [lists.NAME], and below it file = \"{shown}\"");
+        return Some(Problem::new("wrong-file", message).help(help));
+    }
+    let kind = kind_of(path)?;
     let help = match kind {
         FileKind::Rules => return None,
         FileKind::Settings => format!(

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use super::records::FilterFlags;
-use super::{ConfigFile, Exit, load_rules, output, progress};
+use super::{ConfigFile, Exit, load_rules, output, parse_count, progress};
 use crate::records::{Filter, Order, Store};
 use crate::replay::Replay;
 use crate::rule_changes::{ReplayLimits, replay_calls};
@@ -39,7 +39,7 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "N", default_value_t = 3)]
     examples: usize,
     /// Maximum number of calls, starting with the oldest
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
     limit: Option<NonZeroUsize>,
     /// Print JSON
     #[arg(long)]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
+use url::Url;
 
 use super::http_client::{http_client, http_url, reachable};
 use super::output::{exit_after, print_message, print_note};
@@ -61,7 +62,7 @@ impl Send {
             return Ok(Exit::Success);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(transmit(signed))
+        runtime.block_on(transmit(signed, &settings))
     }
 
     fn url(&self, settings: &Settings, source: &Source) -> anyhow::Result<String> {
@@ -91,13 +92,43 @@ fn note_keys(settings: &Settings, source: &Source) {
     }
 }
 
+/// Returns why there is no reply, without the URL, which the message has already.
+fn no_reply(error: reqwest::Error, url: &str) -> anyhow::Error {
+    let advice = match error.is_connect() {
+        true if url.starts_with("https://") => {
+            ": is `switchboard serve` running, and does it have server.tls? Without, write http://"
+        }
+        true => ": is `switchboard serve` running there?",
+        false => "",
+    };
+    let error = anyhow::Error::from(error.without_url());
+    let cause = error.root_cause();
+    anyhow::anyhow!("no reply from {url}: {cause}{advice}")
+}
+
+/// Statuses of HTTP that have a usual cause.
+const NOT_FOUND: u16 = 404;
+const UNAUTHORIZED: u16 = 401;
+
+/// Says what a refusal probably means.
+fn advise_on(status: u16, url: &str, settings: &Settings) {
+    let port = Url::parse(url).ok().and_then(|url| url.port_or_known_default());
+    let is_admin = port == Some(settings.admin.listen.port());
+    if status == NOT_FOUND && is_admin {
+        let listen = settings.server.listen;
+        print_message(format!("this is the admin listener; calls go to server.listen, {listen}"));
+    } else if status == UNAUTHORIZED {
+        print_message("the service may have another secret than this command".to_owned());
+    }
+}
+
 /// Sends a request, and prints the reply.
-async fn transmit(signed: SignedRequest) -> anyhow::Result<Exit> {
+async fn transmit(signed: SignedRequest, settings: &Settings) -> anyhow::Result<Exit> {
     let client = http_client()?;
     let started = Instant::now();
     let (method, url, headers, body) = signed.into_parts();
     let request = client.request(method, &url).timeout(REPLY_TIMEOUT).headers(headers).body(body);
-    let response = request.send().await.with_context(|| format!("no reply from {}", url))?;
+    let response = request.send().await.map_err(|error| no_reply(error, &url))?;
     let status = response.status();
     let body = response.bytes().await.context("the reply was cut off")?;
     let duration = started.elapsed();
@@ -109,6 +140,7 @@ async fn transmit(signed: SignedRequest) -> anyhow::Result<Exit> {
         }
         false => {
             print_message(summary);
+            advise_on(status.as_u16(), &url, settings);
             Exit::Failure
         }
     };

@@ -119,7 +119,7 @@ mod tests {
         }
         for (text, expected) in [
             ("-7d", "write 7d"),
-            ("2026-11-31", "November has 30 days"),
+            ("2026-11-31", "November 2026 has 30 days"),
             ("2026-13-01", "there is no month 13"),
             ("2026-11-01 25:00", "25:00"),
         ] {

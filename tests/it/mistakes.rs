@@ -99,6 +99,141 @@ fn commands() {
     }
 }
 
+/// Arguments in another form than the command reads.
+#[test]
+fn arguments() {
+    let folder = tempfile::tempdir().unwrap();
+    let import = ["records", "import", "rules.toml", "--config", "stored.toml"];
+    let stored = format!("{SETTINGS}\n[records]\nurl = \"sqlite:r.db\"\n");
+    std::fs::write(folder.path().join("stored.toml"), stored).unwrap();
+    std::fs::write(folder.path().join("vip.csv"), "number,name\n+12137771234,Ann\n").unwrap();
+    for (arguments, expected) in [
+        (&["send", "--from", "2135550199"][..], "did you mean `+12135550199`?"),
+        (&["send", "--to", "2135550199"], "for the text itself, write `=2135550199`"),
+        (&["send", "--number", "2135550199"], "write `--from 2135550199` for the caller"),
+        (&["records", "list", "--from", "+12137771234"], "write `--number +12137771234`"),
+        (&["records", "list", "--since", "-7d"], "write `switchboard records list --since 7d`"),
+        (&["records", "list", "--since=-7d"], "an age has none: write 7d"),
+        (&["records", "list", "--since", "2026-11-31"], "November 2026 has 30 days"),
+        (
+            &["explain", "--at", "2026-12-25", "10:00"],
+            "write `switchboard explain --at \"2026-12-25 10:00\"`",
+        ),
+        (&["explain", "--at", "12/25/2026 10:00"], "did you mean `2026-12-25 10:00`?"),
+        (&["records", "list", "--limit", "all"], "write a whole number from 1 on"),
+        (&["replay", "--limit", "0"], "write a whole number from 1 on"),
+        (&["records", "export", "out.csv"], "write `switchboard records export --csv > out.csv`"),
+        (&["--since", "7d", "records", "list"], "write `switchboard records list --since 7d`"),
+        (&["rules", "check"], "write `switchboard check`"),
+        (&["check", "vip.csv"], "[lists.NAME], and below it file = \"vip.csv\""),
+        (&["check", "--config", "Switchboard.toml"], "did you mean `switchboard.toml`?"),
+        (&import, "rules.toml is a rule table; import what `switchboard records export`"),
+        (
+            &["send", "--url", "http://127.0.0.1:9"],
+            "Connection refused (os error 111): is `switchboard serve` running there?",
+        ),
+    ] {
+        says(folder.path(), &[], arguments, expected);
+    }
+}
+
+/// Checks that settings have one error, with this help or message.
+#[track_caller]
+fn has_one_error(settings: &str, variables: &[(&str, &str)], expected: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("t.toml"), settings).unwrap();
+    let check = ["check", "--json", "--config", "t.toml"];
+    let (code, printed) = run_in(folder.path(), variables, &check);
+    assert_eq!(code, Some(1), "{settings}: {printed}");
+    let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let all = report["diagnostics"].as_array().unwrap().iter();
+    let errors: Vec<_> = all.filter(|found| found["severity"] == "error").collect();
+    assert_eq!(errors.len(), 1, "{settings}: {errors:?}");
+    let text = format!("{}: {}", errors[0]["message"], errors[0]["help"]).replace('\\', "");
+    assert!(text.contains(expected), "{settings}: {expected}\n{text}");
+}
+
+#[test]
+fn settings_in_the_wrong_place_are_one_error() {
+    let source = "[sources.retell]\nplatform = \"retell\"\nsecrets = \"env:NAME\"\n";
+    for (before, after, expected) in [
+        ("port = 18311\n", "", "write listen = \"0.0.0.0:18311\" below [server]"),
+        ("listen = \"127.0.0.1:1\"\n", "", "`listen` belongs in [server] or [admin]"),
+        ("retain_days = 3\n", "", "`retain_days` belongs in [records]"),
+        ("platform = \"vapi\"\n", "", "belongs in the table of a source: [sources.NAME]"),
+        ("", "[admin]\nport = 9091\n", "write listen = \"127.0.0.1:9091\""),
+        ("", "[server]\nrecords = 1\n", "[records] is a section of its own"),
+        ("", "[server]\ntls = true\n", "write tls = { cert = \"FILE\", key = \"FILE\" }"),
+        ("", "[server]\ntls = \"a.pem\"\n", "write tls = { cert = \"FILE\", key = \"FILE\" }"),
+        ("", "[server]\ntls_cert = \"a.pem\"\n", "write tls = { cert = \"FILE\", key"),
+        ("", "[server]\ntls = false\n", "remove the key: without it"),
+        ("rules = \"rules.toml\"\n", "", "write [rules], and on a line below it path = \"…\""),
+        ("", "[[log]]\nlevel = \"info\"\n", "write [log], with one bracket at each end"),
+        ("", "[records]\nurl = false\n", "write \"off\", in quotes"),
+        ("", "auth = false\n", "must be one of required, when-present, observe, off"),
+        ("", "auth_token = \"abc\"\n", "write secrets = \"env:NAME\""),
+        ("; a comment\n", "", "a comment begins with `#`"),
+        ("-- a comment\n", "", "a comment begins with `#`"),
+        (
+            "zone = \"UTC\"\n",
+            "[agents]\na = \"b\"\n[[rule]]\nname = \"a\"\n",
+            "`zone`, `agents`, `rule` belong in the rule table",
+        ),
+    ] {
+        has_one_error(&format!("{before}{source}{after}"), &[], expected);
+    }
+    let misspelt = source.replace("sources", "source");
+    has_one_error(&misspelt, &[], "did you mean `sources`?");
+    let variable = [("SWITCHBOARD__LISTEN", "127.0.0.1:1")];
+    let expected = "write SWITCHBOARD__SERVER__LISTEN or SWITCHBOARD__ADMIN__LISTEN";
+    has_one_error(source, &variable, expected);
+    has_one_error(
+        source,
+        &[("SWITCHBOARD__PORT", "81")],
+        "set SWITCHBOARD__SERVER__LISTEN=0.0.0.0:81",
+    );
+}
+
+/// Files of lists in another form than the table reads.
+#[test]
+fn list_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = "[lists.customers]\nfile = \"customers.csv\"\n#\n[[rule]]\nname = \"a\"\nfrom = \"@customers\"\n\
+                 agent = \"b\"\n[[rule]]\nname = \"everyone\"\nagent = \"c\"\n";
+    let by_phone = table.replace('#', "column = \"phone\"");
+    for (table, file, rows, expected) in [
+        (
+            table,
+            "customers.csv",
+            "number,name,age\n+12137771234;Ann;3\n+12137771235,Ben,4\n",
+            "the header is separated by commas, and this row by semicolons",
+        ),
+        (
+            table,
+            "customers.csv",
+            "number,name,age\n+12137771234,\"Ann,3\n+12137771235,Ben,4\n",
+            "a quote opens here and spans further rows",
+        ),
+        (
+            &by_phone,
+            "customers.csv",
+            "Ann,+12137771234,3\n",
+            "add a header above it, such as `name,phone,name2`",
+        ),
+        (table, "customers.csv", "+12137771234\n", "or use the extension .txt"),
+        (table, "Customers.csv", "number\n+12137771234\n", "did you mean `Customers.csv`?"),
+    ] {
+        for name in ["customers.csv", "Customers.csv"] {
+            drop(std::fs::remove_file(folder.path().join(name)));
+        }
+        std::fs::write(folder.path().join(file), rows).unwrap();
+        std::fs::write(folder.path().join("t.toml"), table).unwrap();
+        says(folder.path(), &[], &["check", "--strict", "t.toml"], expected);
+        let (_, printed) = run_in(folder.path(), &[], &["check", "t.toml"]);
+        assert_eq!(printed.matches("error[").count(), 1, "{printed}");
+    }
+}
+
 #[test]
 fn variables() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,9 +8,11 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{describe, load_records_settings};
+use crate::cli::confusion::kind_of;
 use crate::cli::input::is_stdin;
 use crate::cli::output::{counted, exit_after, print_message};
 use crate::cli::{ConfigFile, Exit, progress};
+use crate::file_kind::FileKind;
 use crate::records::{ImportError, NumberPolicy, RowCounts, Store, TransferLine};
 use crate::settings::RecordsLocation;
 
@@ -49,6 +51,10 @@ impl Import {
                     .with_context(|| format!("cannot read {}", self.file.display()))?,
             ),
         };
+        if let Some(kind @ (FileKind::Rules | FileKind::Settings)) = kind_of(&self.file) {
+            let (file, kind) = (self.file.display(), kind.as_str());
+            anyhow::bail!("{file} is {kind}; import what `switchboard records export` has written");
+        }
         let store = Store::open(&location).await.map_err(|error| describe(error, &location))?;
         let mut importer = Importer {
             store: &store,

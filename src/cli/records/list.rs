@@ -12,7 +12,7 @@ use super::filter::FilterFlags;
 use super::row::{COLUMNS, cell, cells, format_outcome, format_time, zone_name};
 use super::table::{Fit, TableColumn};
 use super::{sanitize, table};
-use crate::cli::{ConfigFile, Exit, output};
+use crate::cli::{ConfigFile, Exit, output, parse_count};
 use crate::records::{CallRecord, Order, PageCursor};
 
 /// List calls, newest first. On a terminal, the table fits its width; elsewhere nothing is truncated.
@@ -25,7 +25,7 @@ pub(super) struct ListCalls {
     #[command(flatten)]
     filter: FilterFlags,
     /// Maximum number of calls
-    #[arg(long, default_value = "50")]
+    #[arg(long, default_value = "50", value_parser = parse_count)]
     limit: NonZeroUsize,
     /// Print JSON, one object per line
     #[arg(long, conflicts_with = "csv")]

@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::reporter::Reporter;
 use crate::diagnostics::{Location, Problem, Severity, SourceFile};
+use crate::regular_file;
 use crate::rules::load::date_files;
 use crate::rules::load::file_days::LineProblem;
 use crate::rules::load::files::TableFiles;
-use crate::rules::load::list_rows::{is_other_format, read_dates};
+use crate::rules::load::list_rows::{is_missing, is_other_format, read_dates};
 use crate::rules::load::raw::{RawDates, Spanned};
 use crate::rules::model::zone::parse_zone;
 use crate::rules::{Dates, DaySpec, ListedDays};
@@ -76,8 +77,9 @@ fn add_file(
         Ok(text) => text,
         Err(error) => {
             let message = format!("cannot read `{}`: {error}", path.display());
-            let help = "paths are relative to the file that contains them".to_owned();
-            let help = Some(help).filter(|_| !is_other_format(&error));
+            let similar = regular_file::help_for_missing(&path).filter(|_| is_missing(&error));
+            let relative = || "paths are relative to the file that contains them".to_owned();
+            let help = Some(similar.unwrap_or_else(relative)).filter(|_| !is_other_format(&error));
             reporter.error("no-file", &file.span, message).maybe_help(help);
             return None;
         }

@@ -15,6 +15,7 @@ use super::values;
 use super::where_rows::WhereUse;
 use crate::diagnostics::{Location, Problem, Severity, SourceFile, did_you_mean};
 use crate::domain::phone_number::Country;
+use crate::regular_file;
 use crate::rules::load::files::TableFiles;
 use crate::rules::load::list_rows::{ListRows, column_name, is_missing, is_other_format};
 use crate::rules::load::raw::{RawList, Spanned};
@@ -377,7 +378,7 @@ impl ListOpener<'_, '_> {
         if is_foreign && !raw.columns.iter().all(is_header) {
             return self.missing_copy(&raw.name, no_copy(&raw.name.value));
         }
-        if let Some(HeaderProblem { problem, .. }) = header_problem(&rows) {
+        if let Some(HeaderProblem { problem, .. }) = header_problem(&rows, &raw.columns) {
             let problem = useless_copy(&raw.name.value, &problem.message);
             return self.missing_copy(&raw.name, problem);
         }
@@ -410,13 +411,15 @@ impl ListOpener<'_, '_> {
         let opened = ListRows::open(self.files, &path);
         let opened = opened.map_err(|error| {
             let message = format!("cannot read `{}`: {error}", path.display());
+            let similar = || regular_file::help_for_missing(&path).filter(|_| is_missing(&error));
             let help = windows_path::help(&file.value)
+                .or_else(similar)
                 .unwrap_or_else(|| "paths are relative to the file that contains them".to_owned());
             let help = Some(help).filter(|_| !is_other_format(&error));
             self.reporter.error("no-file", &file.span, message).maybe_help(help);
         });
         let rows = opened.ok()?;
-        self.check_header(&rows, &path, file)?;
+        self.check_header(&rows, &path, file, columns)?;
         if columns.is_empty() {
             self.check_title(&rows, &path)?;
         }
@@ -425,8 +428,16 @@ impl ListOpener<'_, '_> {
     }
 
     /// Checks the header of a CSV file. Reports a missing one and returns `None`.
-    fn check_header(&mut self, rows: &ListRows, path: &Path, file: &Spanned<String>) -> Option<()> {
-        let Some(HeaderProblem { problem, cell }) = header_problem(rows) else { return Some(()) };
+    fn check_header(
+        &mut self,
+        rows: &ListRows,
+        path: &Path,
+        file: &Spanned<String>,
+        columns: &[Spanned<String>],
+    ) -> Option<()> {
+        let Some(HeaderProblem { problem, cell }) = header_problem(rows, columns) else {
+            return Some(());
+        };
         let Some((line, span)) = cell else {
             self.reporter.problem(&file.span, problem);
             return None;
@@ -470,7 +481,9 @@ pub(super) struct HeaderProblem {
 }
 
 /// Returns what is wrong with the line that must name the columns. Plain text has none.
-pub(super) fn header_problem(rows: &ListRows) -> Option<HeaderProblem> {
+///
+/// `named` are the columns that the definition of the list names.
+pub(super) fn header_problem(rows: &ListRows, named: &[Spanned<String>]) -> Option<HeaderProblem> {
     let (separator, columns) = (rows.separator?, &rows.columns);
     if columns.iter().all(|name| name.is_empty()) {
         let message = "the file is empty; the first line of a CSV file must name its columns";
@@ -485,10 +498,38 @@ pub(super) fn header_problem(rows: &ListRows) -> Option<HeaderProblem> {
         return Some(HeaderProblem { problem, cell: Some((line, 0..0)) });
     }
     let number = columns.iter().find(|name| looks_like_a_number(name))?;
+    let header = proposed_header(columns, named, separator);
     let message = "the first line of a CSV file must name its columns; this is a number";
-    let help = "add a header such as `number,name` above it, or use the extension .txt";
+    let help = match columns.len() {
+        1 => format!("add the header `{header}` above it, or use the extension .txt"),
+        _ if named.is_empty() && !looks_like_a_number(&columns[0]) => format!(
+            "add a header above it, such as `{header}`, and write column = \"number\" below the file of the list"
+        ),
+        _ => format!("add a header above it, such as `{header}`"),
+    };
     let (problem, span) = (Problem::new("no-header", message).help(help), cell_span(&line, number));
     Some(HeaderProblem { problem, cell: Some((line, span)) })
+}
+
+/// Returns a header for rows whose first one is `cells`: the cells with numbers have the columns that the list names.
+fn proposed_header(cells: &[String], named: &[Spanned<String>], separator: char) -> String {
+    let is_taken = named.iter().any(|column| column.value == "name");
+    let other = if is_taken { "text" } else { "name" };
+    let mut named = named.iter().map(|column| column.value.as_str());
+    let (mut others, mut numbers) = (0, 0);
+    let names = cells.iter().map(|cell| {
+        let (count, default) = match looks_like_a_number(cell) {
+            true => (&mut numbers, "number"),
+            false => (&mut others, other),
+        };
+        *count += 1;
+        let own = if default == "number" { named.next() } else { None };
+        own.map(str::to_owned).unwrap_or_else(|| match *count {
+            1 => default.to_owned(),
+            count => format!("{default}{count}"),
+        })
+    });
+    names.collect::<Vec<_>>().join(&separator.to_string())
 }
 
 /// Returns the warning for a list that lives elsewhere and has no copy that could be used.

@@ -41,7 +41,7 @@ pub fn count_rows(list: &LiveList, text: String) -> Result<RowCount, String> {
     if rows.columns.iter().all(String::is_empty) {
         return Err("it is empty; its first line must name the columns".to_owned());
     }
-    if let Some(header) = header_problem(&rows) {
+    if let Some(header) = header_problem(&rows, &[]) {
         return Err(header.problem.message);
     }
     let mut needed = list.number_columns.iter().chain(&list.used_columns);

@@ -566,12 +566,23 @@ fn with_placeholders(template: &RequestTemplate) -> String {
     parts.collect()
 }
 
+/// Returns the help for the address of a spreadsheet's page for people, whose sheet is in the fragment.
+fn export_of_sheet(url: &str) -> Option<String> {
+    let (page, fragment) = url.split_once('#')?;
+    let (sheet, _) = page.split_once("/edit")?;
+    let is_sheet = sheet.starts_with("https://docs.google.com/spreadsheets/d/");
+    let gid = fragment.split('&').find_map(|part| part.strip_prefix("gid=")).unwrap_or("0");
+    is_sheet
+        .then(|| format!("this is the page for people: write {sheet}/export?format=csv&gid={gid}"))
+}
+
 /// Checks that a URL has no fragment, and that its path does not lead upwards.
 fn check_path(url: &str) -> Result<(), Problem> {
     let path = url.split('?').next().unwrap_or_default();
     if url.contains('#') {
         return Err(Problem::new(BAD_URL, "a fragment, `#…`, is never sent")
-            .help("write %23 for a `#` in a value"));
+            .help("write %23 for a `#` in a value")
+            .maybe_help(export_of_sheet(url)));
     }
     if path.split('/').any(|part| part.replace(PLACEHOLDER, "") == "..") {
         return Err(Problem::new(BAD_URL, "the path of the URL contains `..`")

@@ -653,14 +653,23 @@ pub(super) fn check_form(
     number_column: usize,
     separator: char,
 ) -> Result<(), RowProblem> {
-    let name = match separator {
-        ';' => "semicolon",
-        '\t' => "tab",
-        '|' => "vertical bar",
-        _ => "comma",
-    };
+    let name = name_of_separator(separator);
     // Programs add empty cells at the end of some rows.
     let cells = row.cells_up_to_last(columns);
+    if cells < columns && row.further_lines().next().is_some() {
+        return Err(RowProblem::row(OPEN_QUOTE, CLOSE_QUOTE));
+    }
+    if cells == 1
+        && let Some(other) = other_separator(row.cell(0).unwrap_or_default(), columns, separator)
+    {
+        let other = name_of_separator(other);
+        let message = format!("the header is separated by {name}s, and this row by {other}s");
+        let help =
+            format!("save the file with one separator: write a {name} in place of each {other}");
+        return Err(
+            RowProblem::row(message, help).repeated("with another separator than the header")
+        );
+    }
     if cells != columns {
         let noun = if cells == 1 { "cell" } else { "cells" };
         let message = format!("the row has {cells} {noun}, the header has {columns}");
@@ -681,10 +690,27 @@ pub(super) fn check_form(
         columns > 1 && cells.len() == columns && NumberPattern::parse(cells[number_column]).is_ok()
     };
     if row.further_lines().any(|line| is_a_row(&line)) {
-        let message = "a quote opens here and spans further rows";
-        return Err(RowProblem::row(message, "close the quote, or double it for a literal one"));
+        return Err(RowProblem::row(OPEN_QUOTE, CLOSE_QUOTE));
     }
     Ok(())
+}
+
+const OPEN_QUOTE: &str = "a quote opens here and spans further rows";
+const CLOSE_QUOTE: &str = "close the quote, or double it for a literal one";
+
+fn name_of_separator(separator: char) -> &'static str {
+    match separator {
+        ';' => "semicolon",
+        '\t' => "tab",
+        '|' => "vertical bar",
+        _ => "comma",
+    }
+}
+
+/// Returns the separator, other than that of the header, that divides a row into as many cells as the header has.
+fn other_separator(row: &str, columns: usize, separator: char) -> Option<char> {
+    let others = [',', ';', '\t', '|'].into_iter().filter(|other| *other != separator);
+    others.into_iter().find(|other| columns > 1 && row.split(*other).count() == columns)
 }
 
 /// Returns the numbers of a cell, which contact managers separate by `:::`. Removes what spreadsheets put

@@ -41,7 +41,7 @@ pub fn parse_timestamp(text: &str, zone: &TimeZone) -> Result<Timestamp, Problem
     let (date, time) = parts.unwrap_or((text, "00:00"));
     let date = parse::parse_date(date).map_err(|problem| match problem.help.as_deref() {
         Some(parse::DATE_FORM) => problem.help(TIMESTAMP_FORM),
-        Some(help) if parts.is_some() => {
+        Some(help) if parts.is_some() && parse_start_time(time.trim()).is_ok() => {
             // The help proposes a date, and its time stays.
             let help = help.replace("`?", &format!(" {}`?", time.trim()));
             problem.help(help)
@@ -154,6 +154,9 @@ mod tests {
         check("2026-03-29 02:59", berlin, "2026-03-29 02:59", "2026-03-29 03:59");
         assert!(parse_timestamp("2026-03-08 01:59", &parse_zone(new_york).unwrap()).is_ok());
         assert!(parse_timestamp("2026-03-08 03:00", &parse_zone(new_york).unwrap()).is_ok());
+        let proposed = parse_timestamp("12/25/2026 10:00", &TimeZone::UTC).unwrap_err().help;
+        assert_eq!(proposed.as_deref(), Some("did you mean `2026-12-25 10:00`?"));
+        assert!(parse_timestamp("2026-12-25 10:00", &TimeZone::UTC).is_ok());
         let santiago = "America/Santiago";
         check("2026-09-06", santiago, "2026-09-06 00:00", "2026-09-06 01:00");
     }
@@ -201,9 +204,9 @@ mod tests {
         let before = "the date comes first, as in `2026-12-25 00:10`";
         check_error(parse("00:10"), "bad-time", "`00:10` has no date", before);
         check_error(parse("12-25 00:10"), "bad-date", "`12-25` has no year", date);
-        let meant = "did you mean `2026-01-05`?";
+        let meant = "did you mean `2026-01-05 00:10`?";
         check_error(parse("2026-1-5 00:10"), "bad-date", "`2026-1-5` is not a date", meant);
-        let turned = "did you mean `2026-12-24`?";
+        let turned = "did you mean `2026-12-24 00:10`?";
         let message = "`2026-24-12` is not a date: there is no month 24";
         check_error(parse("2026-24-12 00:10"), "bad-date", message, turned);
         let error = parse("2026-02-30 00:10").unwrap_err();

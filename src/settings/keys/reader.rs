@@ -68,9 +68,17 @@ pub(crate) fn read(inputs: &Inputs) -> io::Result<LoadedSettings> {
         return Ok(LoadedSettings::invalid(report, files));
     }
     let (document, errors) = DeTable::parse_recoverable(&file.text);
-    for error in &errors {
-        let location = Location { file: file.clone(), span: error.span().unwrap_or_default() };
-        let message = format!("invalid TOML: {}", error.message());
+    let mut starts: Vec<_> =
+        errors.iter().map(|error| (error.span().unwrap_or_default(), error.message())).collect();
+    starts.sort_by_key(|(span, _)| span.start);
+    let line_of = |span: &Range<usize>| {
+        file.text[..file.text.floor_char_boundary(span.start)].matches('\n').count()
+    };
+    // Further errors on the same line mostly follow from the first.
+    starts.dedup_by_key(|(span, _)| line_of(span));
+    for (span, message) in starts {
+        let location = Location { file: file.clone(), span };
+        let message = format!("invalid TOML: {message}");
         let start = location.span.start;
         // The value can be a secret.
         let help = toml_advice::advise(&file.text, start).map(|advice| advice.reason.into_owned());
