@@ -296,10 +296,12 @@ impl Listeners {
 
 /// Returns why a listener cannot be opened, with the setting that has its address.
 fn not_bound(error: &std::io::Error, address: SocketAddr, section: &str) -> anyhow::Error {
-    let help = match error.kind() {
-        ErrorKind::AddrInUse => "; stop the program that has the port, or set another one",
-        ErrorKind::AddrNotAvailable => "; write an address of this machine, or 0.0.0.0 for all",
-        _ => "",
+    let help = if error.kind() == ErrorKind::AddrInUse {
+        "; stop the program that has the port, or set another one"
+    } else if error.kind() == ErrorKind::AddrNotAvailable {
+        "; write an address of this machine, or 0.0.0.0 for all"
+    } else {
+        ""
     };
     anyhow::anyhow!("cannot listen on {address}, which is `{section}.listen`: {error}{help}")
 }
