@@ -137,6 +137,20 @@ fn arguments() {
     }
 }
 
+#[test]
+fn a_port_in_use_is_named_by_its_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let listen = [("SWITCHBOARD__SERVER__LISTEN", &*address)];
+    says(
+        folder.path(),
+        &listen,
+        &["serve", "--dev"],
+        "which is `server.listen`: Address already in use",
+    );
+}
+
 /// Checks that settings have one error, with this help or message.
 #[track_caller]
 fn has_one_error(settings: &str, variables: &[(&str, &str)], expected: &str) {
@@ -200,6 +214,8 @@ fn list_files() {
     let folder = tempfile::tempdir().unwrap();
     let table = "[lists.customers]\nfile = \"customers.csv\"\n#\n[[rule]]\nname = \"a\"\nfrom = \"@customers\"\n\
                  agent = \"b\"\n[[rule]]\nname = \"everyone\"\nagent = \"c\"\n";
+    let page = "https://docs.google.com/spreadsheets/d/a/edit#gid=7";
+    let sheet = table.replace("file = \"customers.csv\"", &format!("url = \"{page}\""));
     let by_phone = table.replace('#', "column = \"phone\"");
     for (table, file, rows, expected) in [
         (
@@ -219,6 +235,12 @@ fn list_files() {
             "customers.csv",
             "Ann,+12137771234,3\n",
             "add a header above it, such as `name,phone,name2`",
+        ),
+        (
+            &sheet,
+            "customers.csv",
+            "",
+            "write https://docs.google.com/spreadsheets/d/a/export?format=csv&gid=7",
         ),
         (table, "customers.csv", "+12137771234\n", "or use the extension .txt"),
         (table, "Customers.csv", "number\n+12137771234\n", "did you mean `Customers.csv`?"),
