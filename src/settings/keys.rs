@@ -450,6 +450,16 @@ fn sections() -> [(&'static str, &'static TableSpec); 6] {
     ]
 }
 
+/// Returns the keys at the top of the settings.
+fn root_spec() -> &'static TableSpec {
+    RootKeys::spec()
+}
+
+/// Returns the keys of a source.
+fn source_spec() -> &'static TableSpec {
+    SourceKeys::spec()
+}
+
 /// Returns the variable that is meant by a name with one underscore in place of two, or with two:
 /// `SWITCHBOARD_RULES_PATH` means `SWITCHBOARD__RULES__PATH`. `None` if there is no such key.
 pub(super) fn variable_of(name: &str) -> Option<String> {

@@ -11,6 +11,7 @@ use crate::diagnostics::{Problem, did_you_mean};
 use crate::domain::call::{Channel, Platform};
 use crate::domain::facts::LookupId;
 use crate::domain::sip_address::{FORWARDED_FROM, is_forwarding_header};
+use crate::rules::load::raw::suggest::CONDITIONS;
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
 use crate::rules::model::condition::{
     Comparison, ExpectedValue, Operand, WhereClause, comparison_in_words,
@@ -308,17 +309,6 @@ fn selector<T>(
 }
 
 fn unknown_operand(name: &str, columns: &RuleColumns<'_>) -> Problem {
-    const CONDITIONS: [&str; 9] = [
-        "from",
-        "to",
-        "forwarded_from",
-        "channel",
-        "platform",
-        "source",
-        "number_id",
-        "hours",
-        "dates",
-    ];
     let names = columns.names();
     let suggestion = did_you_mean(name, names.iter().map(String::as_str));
     let help = suggestion.unwrap_or_else(|| match CONDITIONS.contains(&name) {

@@ -1,10 +1,7 @@
 //! Help for keys that the settings do not have in this place: they belong in another section, in the rule table, or
 //! have the name that another program gives them.
 
-use config::{Map, Value};
-
-use super::reader::{SettingsReader, TableKeys};
-use super::{RootKeys, SourceKeys, sections};
+use super::{root_spec, sections, source_spec};
 use crate::rules;
 
 /// Help for a certificate.
@@ -69,8 +66,8 @@ fn elsewhere(section: Option<&str>, key: &str, is_variable: bool) -> Option<Stri
             false => format!("[{name}]"),
         })
         .collect();
-    let is_of_root = section.is_some() && RootKeys::spec().names().any(|name| name == key);
-    let is_of_source = SourceKeys::spec().names().any(|name| name == key);
+    let is_of_root = section.is_some() && root_spec().names().any(|name| name == key);
+    let is_of_source = source_spec().names().any(|name| name == key);
     match (&declaring[..], is_variable) {
         ([], false) if is_of_source => {
             Some(format!("`{key}` belongs in the table of a source: [sources.NAME]"))
@@ -84,26 +81,10 @@ fn elsewhere(section: Option<&str>, key: &str, is_variable: bool) -> Option<Stri
     }
 }
 
-impl SettingsReader<'_> {
-    /// Removes the keys that belong in a rule table, and reports all of them at once.
-    pub(super) fn report_rules(&mut self, values: &mut Map<String, Value>) {
-        let schema = rules::json_schema();
-        let is_of_rules = |key: &String| schema["properties"].get(key).is_some();
-        let known: Vec<_> = RootKeys::spec().names().collect();
-        let mut found: Vec<String> = values
-            .keys()
-            .filter(|key| is_of_rules(key) && !known.contains(&&***key))
-            .cloned()
-            .collect();
-        found.sort_by_key(|key| self.span(std::slice::from_ref(key)).map(|span| span.start));
-        let Some(first) = found.first() else { return };
-        let names: Vec<_> = found.iter().map(|key| format!("`{key}`")).collect();
-        let verb = if found.len() == 1 { "belongs" } else { "belong" };
-        let message = format!("{} {verb} in the rule table, not in the settings", names.join(", "));
-        self.error("unknown-key", std::slice::from_ref(first), message).help(
-            "move them into the file that `[rules] path` names, such as rules.toml: it has all rules, agents, lists \
-             and tests",
-        );
-        found.iter().for_each(|key| drop(values.remove(key)));
-    }
+/// Returns those of the names that belong in a rule table, and not at the top of the settings.
+pub(super) fn keys_of_rules<'n>(names: impl Iterator<Item = &'n String>) -> Vec<String> {
+    let schema = rules::json_schema();
+    let is_of_rules = |name: &&String| schema["properties"].get(name.as_str()).is_some();
+    let is_known = |name: &&String| root_spec().names().any(|known| known == name.as_str());
+    names.filter(is_of_rules).filter(|name| !is_known(name)).cloned().collect()
 }

@@ -206,6 +206,21 @@ fn path_to(path: &[String], key: &str) -> Vec<String> {
 }
 
 impl SettingsReader<'_> {
+    /// Removes the keys that belong in a rule table, and reports all of them at once.
+    fn report_rules(&mut self, values: &mut Map<String, Value>) {
+        let mut found = misplaced::keys_of_rules(values.keys());
+        found.sort_by_key(|key| self.span(std::slice::from_ref(key)).map(|span| span.start));
+        let Some(first) = found.first() else { return };
+        let names: Vec<_> = found.iter().map(|key| format!("`{key}`")).collect();
+        let verb = if found.len() == 1 { "belongs" } else { "belong" };
+        let message = format!("{} {verb} in the rule table, not in the settings", names.join(", "));
+        self.error("unknown-key", std::slice::from_ref(first), message).help(
+            "move them into the file that `[rules] path` names, such as rules.toml: it has all rules, agents, lists \
+             and tests",
+        );
+        found.iter().for_each(|key| drop(values.remove(key)));
+    }
+
     /// Returns the settings, and the path of the rule table even when there are no settings.
     fn settings(&mut self, mut values: Map<String, Value>) -> (Option<Settings>, Option<PathBuf>) {
         self.report_rules(&mut values);

@@ -187,8 +187,8 @@ fn time_condition(name: &str, value: &DeValue<'_>) -> Option<String> {
     ))
 }
 
-/// Conditions whose values can be excluded.
-const EXCLUDING: [&str; 9] = [
+/// Conditions of a rule apart from `where`.
+pub(crate) const CONDITIONS: [&str; 9] = [
     "from",
     "to",
     "forwarded_from",
@@ -205,7 +205,7 @@ fn exclusion(name: &str, value: &DeValue<'_>, spec: &TableSpec) -> Option<(&'sta
     const WORDS: [&str; 9] =
         ["not", "no", "non", "except", "exclude", "excluding", "outside", "unless", "without"];
     let (word, rest) = name.split_once(['_', '-'])?;
-    let key = intended_key(rest, spec).filter(|key| EXCLUDING.contains(key))?;
+    let key = intended_key(rest, spec).filter(|key| CONDITIONS.contains(key))?;
     let texts = texts(value).filter(|_| WORDS.contains(&word))?;
     let excluded: Vec<_> = texts.iter().map(|text| format!("{:?}", format!("!{text}"))).collect();
     let written = match &*excluded {
@@ -232,7 +232,7 @@ pub(super) fn for_operator(text: &str, at: usize) -> Option<String> {
     if !is_excluded {
         return Some(format!("a key and its value are separated by `=`: write `{line}`"));
     }
-    let texts = texts(value.get_ref()).filter(|_| EXCLUDING.contains(&key))?;
+    let texts = texts(value.get_ref()).filter(|_| CONDITIONS.contains(&key))?;
     let [text] = &*texts else { return None };
     Some(format!("a leading `!` excludes: write `{key} = {:?}`", format!("!{text}")))
 }
