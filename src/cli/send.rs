@@ -44,8 +44,12 @@ impl Send {
         let prefix = format!("`sources.{}.", source.name);
         let mut keys = settings.key_references.iter().filter(|(name, _)| **name == *source.name);
         let lacks_key = keys.any(|(_, key)| key.is_none());
-        for note in notes.diagnostics().iter().filter(|note| note.message.starts_with(&prefix)) {
-            let message = &note.message;
+        // The platform's API is not asked, so its key is not needed.
+        let api_key = format!("{prefix}api_key`");
+        let messages = notes.diagnostics().iter().map(|note| &note.message);
+        let is_needed =
+            |message: &&String| message.starts_with(&prefix) && !message.starts_with(&api_key);
+        for message in messages.filter(is_needed) {
             let instead = if lacks_key { "; using `dev`, like serve --dev" } else { "" };
             print_note(format!("note: {message}{instead}"));
         }

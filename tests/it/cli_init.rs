@@ -97,6 +97,18 @@ fn the_example_of_the_secrets_names_the_variables_of_the_settings() {
     }
 }
 
+/// The platform's API is not asked, so nothing is said about its key.
+#[test]
+fn send_notes_the_secret_that_is_missing_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    run_in(folder.path(), &["init", "--platform", "openai"]);
+    let sent = run_in(folder.path(), &["send", "--curl"]);
+    let notes = text(&sent.stderr);
+    assert_eq!(sent.status.code(), Some(0), "{notes}");
+    assert!(notes.contains("`sources.openai.secrets`: there is no secret"), "{notes}");
+    assert!(!notes.contains("api_key"), "{notes}");
+}
+
 #[test]
 fn init_overwrites_nothing_and_says_what_exists() {
     let folder = tempfile::tempdir().unwrap();
