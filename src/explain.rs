@@ -32,6 +32,7 @@ use crate::rules::engine::explain::{
 use crate::rules::engine::{decide_offline, unanswered_lookups};
 use crate::rules::{HISTORY, Lookup, RuleSet, of_new_caller, of_withheld_caller, parse_timestamp};
 use crate::source::Source;
+use crate::toml_advice::{quote, written_key};
 
 /// A call to explain.
 #[derive(Clone, Copy)]
@@ -546,22 +547,8 @@ fn to_toml(value: &Value) -> String {
 
 /// Formats an inline table: `{ rule = "vip", agent = "desk" }`.
 fn inline_table<'e>(entries: impl Iterator<Item = (&'e str, String)>) -> String {
-    let entries = entries.map(|(key, value)| format!("{} = {value}", toml_key(key)));
+    let entries = entries.map(|(key, value)| format!("{} = {value}", written_key(key)));
     format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
-}
-
-/// Quotes a key unless it is a bare one.
-fn toml_key(key: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    match !key.is_empty() && key.bytes().all(plain) {
-        true => key.to_owned(),
-        false => quote(key),
-    }
-}
-
-/// Quotes a string for TOML, which differs from JSON in one control character.
-fn quote(text: &str) -> String {
-    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
 /// Returns a party as a test has it: `=` before a text that may be a national number, so that it stays a text.

@@ -144,8 +144,7 @@ pub(crate) fn help_for_missing(path: &Path) -> Option<String> {
         return Some("`~` is not expanded: write the whole path of the home directory".to_owned());
     }
     let name = path.file_name()?.to_str()?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?.flatten();
+    let entries = fs::read_dir(folder_of(path)).ok()?.flatten();
     let files = entries.filter(|entry| entry.path().is_file());
     let extension = |name: &str| Path::new(name).extension().map(OsStr::to_ascii_lowercase);
     let mut names: Vec<String> = files

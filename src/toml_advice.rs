@@ -1,8 +1,28 @@
-//! Advice on lines that are not TOML. Only help texts of rules and settings use it.
+//! Names and texts as TOML writes them, and advice on lines that are not TOML, for help texts of rules and settings.
 
 use std::borrow::Cow;
 
+use serde_json::Value;
 use toml::de::DeTable;
+
+/// Quotes a string for TOML, which differs from JSON in one control character.
+pub(crate) fn quote(text: &str) -> String {
+    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// Returns whether a key needs no quotes.
+pub(crate) fn is_bare_key(key: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !key.is_empty() && key.bytes().all(is_plain)
+}
+
+/// Quotes a key unless it is a bare one.
+pub(crate) fn written_key(key: &str) -> String {
+    match is_bare_key(key) {
+        true => key.to_owned(),
+        false => quote(key),
+    }
+}
 
 /// Advice about a line.
 #[derive(Debug, Clone, PartialEq, Eq)]

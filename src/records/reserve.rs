@@ -7,8 +7,9 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::regular_file;
 use crate::settings::RecordsLocation;
 
 /// A little more than the log of SQLite, which the file grows by at most when the log is emptied.
@@ -59,8 +60,7 @@ impl DiskReserve {
 
     /// Returns what the disk has left for this process.
     fn free_bytes(&self) -> io::Result<u64> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let disk = rustix::fs::statvfs(folder.unwrap_or(Path::new(".")))?;
+        let disk = rustix::fs::statvfs(regular_file::folder_of(&self.path))?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }

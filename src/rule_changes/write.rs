@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::RuleFiles;
 use super::plan::ChangePlan;
+use crate::regular_file;
 
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -131,9 +132,8 @@ impl Done {
     /// Makes the new names durable.
     fn sync_folders(&self) {
         for (path, _) in &self.0 {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let synced =
-                File::open(folder.unwrap_or(Path::new("."))).and_then(|file| file.sync_all());
+            let folder = File::open(regular_file::folder_of(path));
+            let synced = folder.and_then(|folder| folder.sync_all());
             // The contents are durable; some file systems cannot sync a folder.
             drop(synced);
         }

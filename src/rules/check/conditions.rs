@@ -13,13 +13,12 @@ use crate::domain::facts::LookupId;
 use crate::domain::sip_address::{FORWARDED_FROM, is_forwarding_header};
 use crate::rules::load::raw::suggest::CONDITIONS;
 use crate::rules::load::raw::{RawCondition, RawRule, Spanned};
-use crate::rules::model::condition::{
-    Comparison, ExpectedValue, Operand, WhereClause, comparison_in_words,
-};
+use crate::rules::model::condition::{Comparison, ExpectedValue, Operand, WhereClause};
 use crate::rules::model::history;
 use crate::rules::model::pattern::{is_file_name, several_lists};
 use crate::rules::model::template::ColumnLookup;
 use crate::rules::{Conditions, NumberMatcher, NumberPattern, Selector};
+use crate::toml_advice::is_bare_key;
 
 impl RuleChecker<'_, '_> {
     pub(super) fn numbers(&mut self, raw: &[Spanned<String>]) -> NumberMatcher {
@@ -113,9 +112,8 @@ impl RuleChecker<'_, '_> {
         if let Some(list) = [name, stem].into_iter().find(|name| self.lists.has(name)) {
             return Some(format!("for the list, write `@{list}`"));
         }
-        let is_key = stem.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         is_meant.then(|| {
-            let list = if is_key && !stem.is_empty() { stem } else { "NAME" };
+            let list = if is_bare_key(stem) { stem } else { "NAME" };
             let file = if is_file_name(name) { name } else { "numbers.csv" };
             format!("define [lists.{list}] with file = \"{file}\", and name it here as \"@{list}\"")
         })
@@ -200,13 +198,9 @@ impl RuleChecker<'_, '_> {
         if !can_match {
             let name = &clause.name;
             let message = format!("no history satisfies this condition on `{name}`");
-            let texts = clause.expected.any_of.iter().map(ToString::to_string);
-            let help = match texts.filter_map(|text| comparison_in_words(&text)).next() {
-                Some(comparison) => {
-                    format!("for a comparison, write `\"{name}\" = \"{comparison}\"`")
-                }
-                None => format!("`{name}` is a whole number from 0 to {most}"),
-            };
+            let help = clause.comparison_in_words();
+            let help =
+                help.unwrap_or_else(|| format!("`{name}` is a whole number from 0 to {most}"));
             self.reporter.warning("no-such-value", span, message).help(help);
         }
     }

@@ -15,6 +15,7 @@ use crate::rules::load::chunks::Chunk;
 use crate::rules::load::raw::{Spanned, parse};
 use crate::rules::model::placeholder::InvalidTemplate;
 use crate::rules::model::template::Template;
+use crate::toml_advice::written_key;
 
 /// Section of named definitions: `[lists.NAME]`.
 pub(super) struct DefinitionSection {
@@ -254,7 +255,7 @@ impl<'r> Reporter<'r> {
         }
         let help = did_you_mean(&name.value, defined.iter().copied()).or(suggestion);
         let all = match defined {
-            [] => format!("the table has no {key}; define [{key}.{}]", toml_key(&name.value)),
+            [] => format!("the table has no {key}; define [{key}.{}]", written_key(&name.value)),
             defined => format!("the table has {key} {}", defined.join(", ")),
         };
         let message = format!("unknown {noun} `{}`", name.value);
@@ -315,14 +316,5 @@ impl<'r> Reporter<'r> {
             self.report.retain(is_cause);
         }
         false
-    }
-}
-
-/// Returns a name as a key of TOML, in quotes if it needs them.
-fn toml_key(name: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    match !name.is_empty() && name.chars().all(is_bare) {
-        true => name.to_owned(),
-        false => format!("{name:?}"),
     }
 }

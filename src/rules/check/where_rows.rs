@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Location, Problem, Report};
 use crate::rules::ExpectedValue;
-use crate::rules::model::condition::{Number, WhereClause, comparison_in_words};
+use crate::rules::model::condition::{Number, WhereClause};
 use crate::rules::model::lists::ColumnId;
 
 /// Maximum number of values of a column that a warning names.
@@ -82,12 +82,8 @@ impl WhereUse {
         let column = clause.name.split_once('.').map_or(&*clause.name, |(_, column)| column);
         let expected = expected.join(" or ");
         let message = format!("no row of {path} has {expected} in `{column}`");
-        let texts = clause.expected.any_of.iter().map(ToString::to_string);
-        let comparison = texts.filter_map(|text| comparison_in_words(&text)).next();
-        let comparison = comparison.map(|comparison| {
-            format!("for a comparison, write `\"{}\" = \"{comparison}\"`", clause.name)
-        });
-        let help = comparison.unwrap_or_else(|| match others.as_slice() {
+        let help = clause.comparison_in_words();
+        let help = help.unwrap_or_else(|| match others.as_slice() {
             [] => format!("the column `{column}` is empty"),
             [all @ .., _] if others.len() > MAX_NAMED_VALUES => {
                 format!("the rows have {} and others", all.join(", "))

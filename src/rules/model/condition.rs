@@ -179,6 +179,13 @@ impl WhereClause {
         let actual = self.operand.value(call, lookups);
         actual.is_some_and(|actual| self.expected.matches(|expected| expected.matches(&actual)))
     }
+
+    /// Returns the help for an expected text that is a comparison in words.
+    pub(crate) fn comparison_in_words(&self) -> Option<String> {
+        let mut texts = self.expected.any_of.iter().map(ToString::to_string);
+        let comparison = texts.find_map(|text| comparison_in_words(&text))?;
+        Some(format!("for a comparison, write `\"{}\" = \"{comparison}\"`", self.name))
+    }
 }
 
 impl Operand {
@@ -206,7 +213,7 @@ impl Operand {
 }
 
 /// Returns the comparison that a text has in words: `more than 6`, `6+`.
-pub(crate) fn comparison_in_words(text: &str) -> Option<String> {
+fn comparison_in_words(text: &str) -> Option<String> {
     const WORDS: [(&str, &str); 14] = [
         ("more than", ">"),
         ("greater than", ">"),
