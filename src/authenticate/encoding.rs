@@ -25,10 +25,12 @@ impl Encoding {
     pub(super) fn decode(self, text: &[u8], length: usize) -> Option<SignatureBytes> {
         let mut bytes = [0; 66];
         let decoded = match self {
-            Encoding::Hex => {
+            // The length first: the decoder would accept `0x` before the digits.
+            Encoding::Hex if text.len() == 2 * length => {
                 hex::decode_to_slice(text, bytes.get_mut(..length)?).ok()?;
                 length
             }
+            Encoding::Hex => return None,
             Encoding::Base64 => STANDARD.decode_slice(text, &mut bytes).ok()?,
         };
         if decoded == length { SignatureBytes::new(&bytes[..length]) } else { None }
@@ -104,5 +106,26 @@ impl KeyEncoding {
             });
         }
         Ok(decoded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_nothing_but_its_hexadecimal_digits() {
+        let is_signature = |text: &str| Encoding::Hex.decode(text.as_bytes(), 32).is_some();
+        let digits = "00fF".repeat(16);
+        assert!(is_signature(&digits));
+        for other in [
+            format!("0x{digits}"),
+            format!("0x{}", &digits[2..]),
+            digits[2..].to_owned(),
+            format!("{digits}00"),
+            digits.replace('F', "g"),
+        ] {
+            assert!(!is_signature(&other), "{other}");
+        }
     }
 }
