@@ -164,7 +164,7 @@ async fn send(
     let signed = SignedRequest::new(url, source, body, now).map_err(|error| error.to_string())?;
     let mut request = signed.into_request();
     if let Ok(id) = HeaderValue::try_from(&id) {
-        request.headers_mut().insert(crate::http::public::REQUEST_ID, id);
+        request.headers_mut().insert(&crate::http::public::REQUEST_ID, id);
     }
     request.extensions_mut().insert(TestCall);
     let started = Instant::now();

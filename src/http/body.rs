@@ -14,7 +14,6 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use tokio::time::Instant;
 
 use super::HttpProblem;
 
@@ -44,7 +43,8 @@ impl BodyKind {
         }
     }
 
-    fn timeout(self, request_timeout: Duration) -> Duration {
+    /// Maximum time for receiving the body.
+    pub(super) fn timeout(self, request_timeout: Duration) -> Duration {
         match self {
             BodyKind::Inbound => request_timeout.min(INBOUND_TIMEOUT),
             BodyKind::Event => request_timeout,
@@ -126,13 +126,11 @@ impl Drop for Reservation<'_> {
     }
 }
 
-/// Reads the whole body.
+/// Reads the whole body. The caller limits the time.
 pub(super) async fn read_body(
     body: Body,
     headers: &HeaderMap,
     reservation: &mut Reservation<'_>,
-    received_at: Instant,
-    request_timeout: Duration,
 ) -> Result<Bytes, HttpProblem> {
     let limit_bytes = reservation.kind.limit_bytes();
     let content_length = headers.get(header::CONTENT_LENGTH);
@@ -140,11 +138,7 @@ pub(super) async fn read_body(
     if announced.is_some_and(|bytes| bytes > limit_bytes as u64) {
         return Err(HttpProblem::TooLarge { limit_bytes });
     }
-    let deadline = received_at + reservation.kind.timeout(request_timeout);
-    match tokio::time::timeout_at(deadline, collect(body, reservation)).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(HttpProblem::BodyTimeout),
-    }
+    collect(body, reservation).await
 }
 
 /// Collects the frames of a body. A body of one frame, as nearly all are, is not copied.

@@ -14,7 +14,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use bytes::Bytes;
@@ -42,7 +42,7 @@ use crate::telemetry::{RefusalLog, RequestOutcome, spans};
 pub use super::body::{EVENT_BYTES, INBOUND_BYTES};
 
 /// Header of the request id, in requests and responses.
-pub const REQUEST_ID: &str = "x-request-id";
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// State of the public listener.
 struct PublicState {
@@ -166,19 +166,20 @@ async fn receive(
     request: SourceRequest,
     kind: BodyKind,
 ) -> Response {
-    let (id, client) = (request.id.clone(), request.head.client());
+    let SourceRequest { id, received_at, is_test, unread } = request;
+    let client = unread.head.client();
     let is_event = kind == BodyKind::Event;
-    let span = spans::request(&webhook.endpoint.source.name, is_event, request.head.headers());
+    let span = spans::request(&webhook.endpoint.source.name, is_event, unread.head.headers());
     let trace_id = spans::trace_id(&span);
     let context = RequestContext {
         request_id: id.as_str(),
         trace_id: trace_id.as_deref(),
         is_event,
-        is_test: request.is_test,
-        received_at: request.received_at,
+        is_test,
+        received_at,
     };
     let answered = {
-        let answering = pin!(answer(state, &webhook.endpoint, request, kind, context));
+        let answering = pin!(answer(state, &webhook.endpoint, unread, kind, context));
         // The pipeline turns a panic into the fallback reply; this is for what precedes it. `AssertUnwindSafe`:
         // a panic leaves nothing of the request behind.
         AssertUnwindSafe(answering.instrument(span.clone())).catch_unwind().await
@@ -204,7 +205,7 @@ async fn receive(
         webhook.requests.count(outcome);
         spans::record_outcome(&span, outcome, response.status().as_u16());
     }
-    response.headers_mut().insert(REQUEST_ID, id.0);
+    response.headers_mut().insert(&REQUEST_ID, id.0);
     response
 }
 
@@ -239,22 +240,23 @@ impl Webhook {
 async fn answer(
     state: &PublicState,
     endpoint: &SourceEndpoint,
-    request: SourceRequest,
+    request: UnreadRequest,
     kind: BodyKind,
     context: RequestContext<'_>,
 ) -> Result<Answer, HttpProblem> {
-    let SourceRequest { head, received_at, connection, body, .. } = request;
+    let UnreadRequest { head, connection, body } = request;
     let body = {
         let mut reservation = state.body_budget.reservation(kind, head.client());
-        let timeout = state.request_timeout;
-        let reading = read_body(body, head.headers(), &mut reservation, received_at, timeout);
-        let mut reading = pin!(reading);
-        // A request that its header gives away is refused before its body has arrived.
+        let mut reading = pin!(read_body(body, head.headers(), &mut reservation));
+        // Nearly all bodies arrive with their headers, and need no timer.
         match poll_immediate(&mut reading).await {
             Some(body) => body?,
             None => {
+                // A request that its header gives away is refused before its body has arrived.
                 check_head(endpoint, &head, context.is_event, state.app.now())?;
-                reading.await?
+                let deadline = context.received_at + kind.timeout(state.request_timeout);
+                let read = tokio::time::timeout_at(deadline, reading).await;
+                read.unwrap_or(Err(HttpProblem::BodyTimeout))?
             }
         }
     };
@@ -271,14 +273,19 @@ async fn answer(
     Ok(handle(&state.app, endpoint, verified, context, facts).await?)
 }
 
-/// A request to a source, before its body is read.
+/// A request to a source.
 struct SourceRequest {
-    head: Box<RequestHead>,
     id: RequestId,
     received_at: Instant,
+    is_test: bool,
+    unread: UnreadRequest,
+}
+
+/// A request before its body is read.
+struct UnreadRequest {
+    head: Box<RequestHead>,
     /// None in tests without sockets.
     connection: Option<Arc<Connection>>,
-    is_test: bool,
     body: Body,
 }
 
@@ -290,9 +297,11 @@ impl SourceRequest {
     /// Returns a GET request with a query, without its body, which no signature of such a request covers.
     /// `None` for any other request.
     fn without_body(self) -> Option<SourceRequest> {
-        let has_query = self.head.query().is_some_and(|query| !query.is_empty());
-        let is_request = self.head.method() == Method::GET && has_query;
-        is_request.then(|| SourceRequest { body: Body::empty(), ..self })
+        let head = &self.unread.head;
+        let has_query = head.query().is_some_and(|query| !query.is_empty());
+        let is_request = head.method() == Method::GET && has_query;
+        let without_body = |unread| UnreadRequest { body: Body::empty(), ..unread };
+        is_request.then(|| SourceRequest { unread: without_body(self.unread), ..self })
     }
 }
 
@@ -316,12 +325,12 @@ impl FromRequest<Arc<PublicState>> for SourceRequest {
         let original = parts.extensions.remove::<OriginalTarget>();
         let uri = original.map_or(parts.uri, |original| original.0);
         let head = RequestHead::with_target(parts.method, uri, parts.headers, client, token);
-        Ok(SourceRequest { head: Box::new(head), id, received_at, connection, is_test, body })
+        let unread = UnreadRequest { head: Box::new(head), connection, body };
+        Ok(SourceRequest { id, received_at, is_test, unread })
     }
 }
 
 /// Id of a request: the client's own if it is 1 to 64 printable ASCII characters, otherwise a new one.
-#[derive(Clone)]
 struct RequestId(HeaderValue);
 
 impl RequestId {
@@ -329,7 +338,7 @@ impl RequestId {
         let is_valid = |id: &&HeaderValue| {
             (1..=64).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
         };
-        let own = headers.get(REQUEST_ID).filter(is_valid).cloned();
+        let own = headers.get(&REQUEST_ID).filter(is_valid).cloned();
         RequestId(own.unwrap_or_else(|| {
             let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
             let text = uuid::Uuid::now_v7().as_hyphenated().encode_lower(&mut text);
