@@ -277,43 +277,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::with_capacity(8);
-                while let Some((JsonKey(key), value)) =
-                    map.next_entry::<JsonKey<'de>, &'de RawValue>()?
-                {
-                    entries.push((key, value));
+                // Keys unparsed, too: half a surrogate pair in one must not hide the others.
+                while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                    entries.push((text(key).unwrap_or_default(), value));
                 }
                 Ok(JsonObject(entries))
             }
         }
         deserializer.deserialize_map(JsonKeys)
-    }
-}
-
-/// A key that borrows if it has no escapes, which a derived `Cow` does not.
-struct JsonKey<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for JsonKey<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = JsonKey<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-                // Nearly all keys are plain; checking for that is cheaper than decoding leniently.
-                let plain = std::str::from_utf8(bytes).map(Cow::Borrowed);
-                Ok(JsonKey(plain.unwrap_or_else(|_| Cow::Owned(without_half_pairs(bytes)))))
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                Ok(JsonKey(Cow::Owned(without_half_pairs(bytes))))
-            }
-        }
-        // As bytes: half a surrogate pair in one key must not hide the other keys.
-        deserializer.deserialize_bytes(Text)
     }
 }
 
