@@ -423,19 +423,23 @@ pub enum ParseError {
 /// Body of a reply in the platform's format. Only a dialect creates one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    body: Bytes,
+    body: Vec<u8>,
     left_out: Vec<LeftOut>,
 }
 
 impl Reply {
     fn new(body: Vec<u8>) -> Reply {
-        // Shrunk to its length: the deduplication cache keeps the body for a minute.
-        Reply { body: body.into_boxed_slice().into(), left_out: Vec::new() }
+        Reply { body, left_out: Vec::new() }
     }
 
-    /// Returns the body to send.
-    pub fn body(&self) -> Bytes {
-        self.body.clone()
+    /// Returns the body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Returns the body, to be sent.
+    pub fn into_body(self) -> Bytes {
+        self.body.into()
     }
 
     /// Returns what the dialect left out of the decision because the platform does not accept it.

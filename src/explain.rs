@@ -274,7 +274,7 @@ fn accept_unauthenticated(source: &Source, body: Vec<u8>) -> Verified {
 /// Returns the body of a reply: JSON, or else its text.
 fn shown_body(reply: &Reply) -> Value {
     let body = reply.body();
-    serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into())
+    serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into())
 }
 
 fn effect_json(effect: &Effect) -> Value {

@@ -41,7 +41,7 @@
 //! assert_eq!(decision.rule(), Some("everyone"));
 //! let reply = retell.render(&RenderContext::of_channel(call.channel()), &decision);
 //! let expected = r#"{"call_inbound":{"override_agent_id":"agent_1","dynamic_variables":{"caller":"+12137771234"}}}"#;
-//! assert_eq!(reply.body(), expected);
+//! assert_eq!(reply.body(), expected.as_bytes());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use arc_swap::Guard;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::poll_immediate;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -280,8 +281,13 @@ pub async fn handle(
         let exchange = Exchange { app, endpoint, rules: &rules, request: &request, facts, context };
         // The deadline covers the part that can wait. `AssertUnwindSafe`: a panic leaves nothing of
         // the exchange behind, and the shared state it uses is consistent between operations.
-        let handling = pin!(AssertUnwindSafe(exchange.handle_request()).catch_unwind());
-        match tokio::time::timeout_at(deadline, handling).await {
+        let mut handling = pin!(AssertUnwindSafe(exchange.handle_request()).catch_unwind());
+        // Nearly all requests are answered without waiting, and so without a timer.
+        let handled = match poll_immediate(&mut handling).await {
+            Some(handled) => Ok(handled),
+            None => tokio::time::timeout_at(deadline, handling).await,
+        };
+        match handled {
             Ok(Ok(prepared)) => prepared?,
             Ok(Err(_panic)) => {
                 app.counters.panics.increment(1);
@@ -412,15 +418,15 @@ impl Exchange<'_> {
         let decision = app.add_record_id(decision, record);
         let render = || source.render(rules, call.channel(), Some(call), &decision);
         let reply = spans::step("render").in_scope(render);
-        let body = reply.body();
+        let latency_us = context.latency_us();
         // The record is queued first: a repeated delivery queues its own entry behind it, and so is not
         // acknowledged before the record is committed.
-        let recorded =
-            spans::step("record").in_scope(|| self.record(record, call, &decision, &lookups));
+        let recorded = spans::step("record")
+            .in_scope(|| self.record(record, call, &decision, &lookups, latency_us));
         let window = source.dialect.timing().retry_window;
-        first.cache(&body, recorded.as_ref().map(|recorded| recorded.key), window);
+        first.cache(reply.body(), recorded.as_ref().map(|recorded| recorded.key), window);
         let committed = recorded.and_then(|recorded| recorded.committed);
-        self.log_call(call, &decision, &lookups, &reply);
+        self.log_call(call, &decision, &lookups, &reply, latency_us);
         self.start_effects(call, &decision, record);
         PreparedReply {
             outcome: match decision.outcome() {
@@ -429,7 +435,7 @@ impl Exchange<'_> {
                 Outcome::Transfer(_) => RequestOutcome::Transfer,
                 Outcome::Keep(_) => RequestOutcome::Keep,
             },
-            body,
+            body: reply.into_body(),
             delay: decision.additions().delay,
             committed,
         }
@@ -567,6 +573,7 @@ impl Exchange<'_> {
         call: &Call<'_>,
         decision: &Decision<'_>,
         lookups: &LookupAnswers,
+        latency_us: u64,
     ) -> Option<RecordedCall> {
         self.app.recorder.record_call(NewCall {
             id,
@@ -575,7 +582,7 @@ impl Exchange<'_> {
             decision,
             fingerprint: &self.rules.fingerprint,
             lookups: &self.rules.named_answers(lookups),
-            latency_us: self.context.latency_us(),
+            latency_us,
         })
     }
 
@@ -593,6 +600,7 @@ impl Exchange<'_> {
         decision: &Decision<'_>,
         lookups: &LookupAnswers,
         reply: &Reply,
+        latency_us: u64,
     ) {
         let counters = &self.endpoint.counters;
         self.count_decision(decision);
@@ -632,7 +640,7 @@ impl Exchange<'_> {
             auth_error,
             lookups = self.describe_lookups(lookups),
             left_out = names_to_log(&left_out),
-            latency_us = self.context.latency_us(),
+            latency_us,
             "call"
         );
     }
@@ -678,7 +686,8 @@ impl Exchange<'_> {
         }));
         let id = self.app.recorder.id(self.facts.at);
         let recorded = catch_unwind(AssertUnwindSafe(|| {
-            self.record(id, call.as_ref()?, &decision, &LookupAnswers::default())
+            let latency_us = self.context.latency_us();
+            self.record(id, call.as_ref()?, &decision, &LookupAnswers::default(), latency_us)
         }));
         // A panic here has been logged, and there is nothing left to fall back to.
         drop(catch_unwind(AssertUnwindSafe(|| {
@@ -687,7 +696,7 @@ impl Exchange<'_> {
             }
         })));
         let body = match rendered {
-            Ok(reply) => reply.body(),
+            Ok(reply) => reply.into_body(),
             Err(_panic) => Bytes::copy_from_slice(source.dialect.default_reply(channel).as_bytes()),
         };
         let committed = recorded.ok().flatten().and_then(|recorded| recorded.committed);
@@ -737,6 +746,9 @@ fn names_to_log(left_out: &[&LeftOut]) -> Option<String> {
 /// Shortens a text of the platform for the log, which must not grow with it.
 fn shorten(text: &str) -> &str {
     const MAX_CHARS: usize = 64;
+    if text.len() <= MAX_CHARS {
+        return text;
+    }
     text.char_indices().nth(MAX_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 

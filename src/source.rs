@@ -75,7 +75,7 @@ impl Source {
     /// the default reply. `keep` is the decision about a call that matches no rule.
     pub fn probe_reply(&self, rules: &RuleSet, keep: &Decision<'_>) -> Bytes {
         match self.stand_in(rules, keep) {
-            Some(_) => self.render(rules, Channel::Call, None, keep).body(),
+            Some(_) => self.render(rules, Channel::Call, None, keep).into_body(),
             None => Bytes::copy_from_slice(self.dialect.default_reply(Channel::Call).as_bytes()),
         }
     }

@@ -51,7 +51,7 @@ pub fn run(body: &[u8]) {
             }),
             ..RenderContext::of_channel(call.channel())
         };
-        let reply = dialect.render(&context, &decision).body();
+        let reply = dialect.render(&context, &decision).into_body();
         if dialect.content_type() != "application/json" {
             let text = std::str::from_utf8(&reply).expect("text");
             assert!(text.ends_with("</Response>") || text.ends_with("<Response/>"), "{text}");

@@ -56,7 +56,7 @@ pub fn run(data: &[u8]) {
         let call = Call::synthetic("nova", dialect.platform(), fields);
         let decision = engine::decide(&TABLE, &call, &Facts::at(now())).expect("no look-ups");
         let context = RenderContext::of_channel(Channel::Call);
-        let reply = dialect.render(&context, &decision).body();
+        let reply = dialect.render(&context, &decision).into_body();
         check_json(&reply, "a reply is JSON");
     }
     check_json(dialect.default_reply(Channel::Call).as_bytes(), "the default reply is JSON");

@@ -674,15 +674,15 @@ fn each_platform_accepts_the_reply_to_every_decision() {
             let call = Call::synthetic("one", dialect.platform(), fields.clone());
             let decision = decide(&table, &call);
             let reply = dialect.render(&RenderContext::of_channel(call.channel()), &decision);
-            prop_assert_eq!(accepts(dialect.platform(), call.channel(), &reply.body()), Ok(()));
+            prop_assert_eq!(accepts(dialect.platform(), call.channel(), reply.body()), Ok(()));
             // A text message that gets no answer in XML is neither kept nor rejected.
             let has_no_answer = dialect.content_type() != "application/json" && call.channel() == Channel::Sms;
             let can_reject = dialect.capabilities().reject != Reject::Impossible && !has_no_answer;
             let rejected = can_reject && matches!(decision.outcome(), Outcome::Reject(_));
             let decides = dialect.api().is_none();
-            prop_assert_eq!(is_rejection(dialect.platform(), &reply.body()), rejected && decides);
+            prop_assert_eq!(is_rejection(dialect.platform(), reply.body()), rejected && decides);
             if !rejected {
-                check_additions(dialect.platform(), &decision, &reply.body())?;
+                check_additions(dialect.platform(), &decision, reply.body())?;
             }
         }
     });

@@ -258,7 +258,8 @@ fn a_text_message_gets_no_answer() {
     for keys in ["keep = true", "reject = true", "transfer = \"+12137771234\""] {
         let rules = format!("[[rule]]\nname = \"everyone\"\n{keys}\n");
         let reply = reply("twilio", message, &rules);
-        assert_eq!(reply.body(), r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#, "{keys}");
+        let expected = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
+        assert_eq!(reply.body(), expected.as_bytes(), "{keys}");
         assert_eq!(reply.left_out(), []);
     }
     let rules = "[[rule]]\nname = \"everyone\"\nreject = true\nsay = \"Closed.\"\n";

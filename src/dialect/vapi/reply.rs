@@ -126,7 +126,7 @@ mod tests {
     fn check(outcome: Outcome<'_>, additions: Additions<'_>, expected: &str) -> Reply {
         let decision = Decision::new(outcome, Some("everyone"), None, additions);
         let reply = Vapi.render(&RenderContext::of_channel(Channel::Call), &decision);
-        assert_eq!(String::from_utf8_lossy(&reply.body()), expected);
+        assert_eq!(String::from_utf8_lossy(reply.body()), expected);
         reply
     }
 

@@ -24,7 +24,7 @@ fn reply_to(value: &str, id: &str, keys: &str) -> Element {
     let form = format!("CallSid=CA1&From=%2B441632960123&SipHeader_X-V={encoded}");
     let reply = reply("twilio", form.as_bytes(), &rules_of_agent("twilio", id, keys));
     assert_eq!(reply.left_out(), []);
-    parse(std::str::from_utf8(&reply.body()).expect("UTF-8"))
+    parse(std::str::from_utf8(reply.body()).expect("UTF-8"))
 }
 
 const VARIABLE: &str = "variables = { v = \"${sip.x-v|}\" }";
