@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quick_cache::sync::{Cache, DefaultLifecycle, PlaceholderGuard};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::{OptionsBuilder, Weighter};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ pub struct DedupKey(u128);
 
 /// Cache of recent replies, and of the deliveries that are being answered.
 pub struct DedupCache {
-    replies: Cache<DedupKey, CachedReply, Size>,
+    replies: Cache<DedupKey, CachedReply, Size, KeyHasher>,
     /// Hasher with random keys, chosen at start.
     hasher: SipHasher13,
 }
@@ -73,9 +73,12 @@ type Placeholder<'c> = PlaceholderGuard<
     DedupKey,
     CachedReply,
     Size,
-    DefaultHashBuilder,
+    KeyHasher,
     DefaultLifecycle<DedupKey, CachedReply>,
 >;
+
+/// Hashes a key for its place in the cache. A fast hash will do: nobody can choose keys.
+type KeyHasher = foldhash::fast::FixedState;
 
 #[derive(Clone)]
 struct Size;
@@ -96,12 +99,8 @@ impl Default for DedupCache {
             .ghost_allocation(0.0)
             .build()
             .expect("both capacities are set");
-        let replies = Cache::with_options(
-            options,
-            Size,
-            DefaultHashBuilder::default(),
-            DefaultLifecycle::default(),
-        );
+        let replies =
+            Cache::with_options(options, Size, KeyHasher::default(), DefaultLifecycle::default());
         let random = RandomState::new();
         let hasher = SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1));
         DedupCache { replies, hasher }
