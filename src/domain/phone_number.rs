@@ -217,7 +217,8 @@ impl PhoneNumber {
 
     /// Returns `+1213***1234`: at most the first and last four digits, with at least three hidden.
     pub fn masked(&self) -> String {
-        let digits = self.value().to_string();
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(self.value());
         let visible = digits.len().saturating_sub(3);
         let head = (visible / 2).min(4);
         let tail = (visible - head).min(4);
@@ -226,7 +227,7 @@ impl PhoneNumber {
 
     /// Returns all digits after a `+`. For rules, replies and records; never for a log.
     pub fn unmasked(&self) -> String {
-        ["+", &self.value().to_string()].concat()
+        ["+", itoa::Buffer::new().format(self.value())].concat()
     }
 }
 

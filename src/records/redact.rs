@@ -162,13 +162,13 @@ impl<'p> Redactor<'p> {
     /// Redacts a name or an id: hides the parties' numbers, and all numbers if one begins with `+`. Other
     /// digits identify it.
     pub(crate) fn id<'t>(&self, id: &'t str) -> Cow<'t, str> {
-        if self.is_off || !may_contain_number(id) {
+        if self.is_off {
             return Cow::Borrowed(id);
         }
         if has_international_number(id) {
             return self.text(id);
         }
-        // Without a copy, as nearly all ids have no digits of a party.
+        // Without a copy, as nearly all ids have no digits of a party. Digits of other scripts are not ASCII.
         if id.is_ascii() && !self.has_digits_of_party(id, LONG_RUN) {
             return Cow::Borrowed(id);
         }
@@ -208,7 +208,22 @@ impl<'p> Redactor<'p> {
     /// Returns whether an ASCII text contains `in_a_row` consecutive digits of a party's number, or all of
     /// them if it has fewer.
     fn has_digits_of_party(&self, text: &str, in_a_row: usize) -> bool {
-        digit_runs(text).any(|run| self.parts_of_numbers(run, in_a_row).next().is_some())
+        // Counted first: nearly all ids have no run of enough digits, so that none is compared.
+        let longest = digit_runs(text).map(<[u8]>::len).max().unwrap_or_default();
+        longest >= self.fewest_digits(in_a_row)
+            && digit_runs(text).any(|run| self.parts_of_numbers(run, in_a_row).next().is_some())
+    }
+
+    /// Returns the number of consecutive digits from which on a run can be part of a party's number.
+    fn fewest_digits(&self, in_a_row: usize) -> usize {
+        let digits = |party: &Party| match party {
+            Party::Number(number) => number.digits(),
+            Party::Withheld => 0,
+            Party::Literal(text) => text.bytes().filter(u8::is_ascii_digit).count(),
+        };
+        let digits = self.parties.into_iter().flatten().map(digits);
+        let counts = digits.filter(|digits| *digits >= IN_A_ROW);
+        counts.map(|digits| digits.min(in_a_row)).min().unwrap_or(usize::MAX)
     }
 
     /// Returns the parts of a run of digits that have `in_a_row` consecutive digits of a party's number, or
@@ -272,13 +287,7 @@ fn contains(number: &[u8], digits: &[u8]) -> bool {
 
 fn has_international_number(text: &str) -> bool {
     let is_number = |rest: &str| rest.bytes().take_while(u8::is_ascii_digit).count() >= IN_A_ROW;
-    text.split('+').skip(1).any(is_number)
-}
-
-/// Returns whether an id contains enough consecutive digits for a number.
-fn may_contain_number(id: &str) -> bool {
-    // Digits of other scripts are not ASCII.
-    !id.is_ascii() || digit_runs(id).next().is_some()
+    text.contains('+') && text.split('+').skip(1).any(is_number)
 }
 
 /// Returns the runs of ASCII digits in a text that are long enough for a number.

@@ -92,10 +92,15 @@ impl JsonLine {
 
     /// Appends text inside the quotes of a JSON string.
     fn escaped(&mut self, text: &str) {
-        if !text.bytes().any(|byte| MAY_BE_ESCAPED[usize::from(byte)]) {
+        if text.bytes().any(|byte| MAY_BE_ESCAPED[usize::from(byte)]) {
+            self.escaped_slowly(text);
+        } else {
             self.raw(text);
-            return;
         }
+    }
+
+    #[cold]
+    fn escaped_slowly(&mut self, text: &str) {
         let mut rest = text;
         let is_escaped = |c: char| matches!(c, '"' | '\\') || is_unsafe_to_show(c);
         while let Some(at) = rest.find(is_escaped) {
@@ -123,19 +128,19 @@ impl Write for JsonLine {
 impl Visit for JsonLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.name(field);
-        self.raw("\"");
+        self.0.push(b'"');
         self.escaped(value);
-        self.raw("\"");
+        self.0.push(b'"');
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.name(field);
-        self.raw(&value.to_string());
+        self.raw(itoa::Buffer::new().format(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.name(field);
-        self.raw(&value.to_string());
+        self.raw(itoa::Buffer::new().format(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -145,10 +150,10 @@ impl Visit for JsonLine {
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.name(field);
-        self.raw("\"");
+        self.0.push(b'"');
         // Writing to memory cannot fail; a value whose `Debug` fails is truncated.
         write!(self, "{value:?}").unwrap_or_default();
-        self.raw("\"");
+        self.0.push(b'"');
     }
 }
 

@@ -43,7 +43,7 @@ impl Lines {
         pending.bytes.extend_from_slice(line);
         drop(pending);
         if first {
-            self.0.1.notify_one();
+            self.0.1.notify_all();
         }
     }
 
@@ -70,16 +70,13 @@ impl Lines {
     pub(super) fn write_out(&self) {
         let mut batch = Vec::new();
         loop {
-            let mut pending = self.lock();
-            while pending.bytes.is_empty() && !pending.closed {
-                pending = self.0.1.wait(pending).unwrap_or_else(PoisonError::into_inner);
-            }
+            let is_idle = |pending: &mut Pending| pending.bytes.is_empty() && !pending.closed;
+            let pending = self.0.1.wait_while(self.lock(), is_idle);
+            let pending = pending.unwrap_or_else(PoisonError::into_inner);
+            let collects = |pending: &mut Pending| !pending.closed;
+            let collected = self.0.1.wait_timeout_while(pending, BATCH_INTERVAL, collects);
+            let (mut pending, _) = collected.unwrap_or_else(PoisonError::into_inner);
             let closed = pending.closed;
-            if !closed {
-                drop(pending);
-                std::thread::sleep(BATCH_INTERVAL);
-                pending = self.lock();
-            }
             std::mem::swap(&mut batch, &mut pending.bytes);
             let lost = std::mem::take(&mut pending.lost);
             drop(pending);
