@@ -283,12 +283,13 @@ impl PartyKeys {
     }
 
     fn add_prefixes(&mut self, number: PhoneNumber, shapes: u32) {
-        for digits in 1..=number.digits() {
-            let shape = KeyShape::prefix(digits);
-            if shapes & shape.bit() != 0
-                && let Some(prefix) = number.prefix(digits)
-            {
-                self.add(shape, prefix.key());
+        // Prefixes of all lengths from 1 to that of the number, as far as they are in use.
+        let mut in_use = shapes & ((1 << (number.digits() + 1)) - 1) & !KeyShape::ANY.bit();
+        while in_use != 0 {
+            let digits = in_use.trailing_zeros() as usize;
+            in_use &= in_use - 1;
+            if let Some(prefix) = number.prefix(digits) {
+                self.add(KeyShape::prefix(digits), prefix.key());
             }
         }
     }
