@@ -391,7 +391,9 @@ impl Exchange<'_> {
     async fn handle_request(&self) -> Result<PreparedReply, RequestError> {
         let source = &self.endpoint.source;
         let parse = || source.dialect.parse(self.request, &source.numbers);
-        match spans::step("parse").in_scope(parse)? {
+        // A temporary of the `match` would stay in the future, which is moved with each request.
+        let incoming = spans::step("parse").in_scope(parse)?;
+        match incoming {
             Incoming::Inbound(call) => Ok(self.handle_call(&call).await),
             Incoming::Event(mut event) => {
                 if let Some(is_removed) = source.dialect.unrecorded() {
@@ -477,24 +479,25 @@ impl Exchange<'_> {
         let deadline = context.received_at + time_for_lookups(endpoint.source.reply_within);
         let mut facts = self.facts.clone();
         loop {
-            let started = Instant::now();
-            let decided = spans::step("decide").in_scope(|| decide(rules, call, &facts));
-            app.counters.decision_seconds.record(started.elapsed());
-            match decided {
-                Ok(decision) => return (decision, facts.lookups),
-                Err(needed) => {
-                    let asking = app.lookups.ask_all(LookupRound {
-                        table: rules,
-                        needed,
-                        call,
-                        at: facts.at,
-                        history: HistorySource::Recorder(&app.recorder),
-                        deadline,
-                    });
-                    let answers = asking.instrument(spans::step("look up")).await;
-                    answers.into_iter().for_each(|(id, answer)| facts.lookups.insert(id, answer));
+            let needed = {
+                let started = Instant::now();
+                let decided = spans::step("decide").in_scope(|| decide(rules, call, &facts));
+                app.counters.decision_seconds.record(started.elapsed());
+                match decided {
+                    Ok(decision) => return (decision, facts.lookups),
+                    Err(needed) => needed,
                 }
-            }
+            };
+            let asking = app.lookups.ask_all(LookupRound {
+                table: rules,
+                needed,
+                call,
+                at: facts.at,
+                history: HistorySource::Recorder(&app.recorder),
+                deadline,
+            });
+            let answers = asking.instrument(spans::step("look up")).await;
+            answers.into_iter().for_each(|(id, answer)| facts.lookups.insert(id, answer));
         }
     }
 

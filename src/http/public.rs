@@ -270,7 +270,9 @@ async fn answer(
         connection.authenticated();
     }
     let _permit = state.in_flight.try_acquire().map_err(|_full| HttpProblem::Overloaded)?;
-    Ok(handle(&state.app, endpoint, verified, context, facts).await?)
+    // Pinned where it is made: an awaited future of this size would be copied twice first.
+    let handling = pin!(handle(&state.app, endpoint, verified, context, facts));
+    Ok(handling.await?)
 }
 
 /// A request to a source.

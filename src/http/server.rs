@@ -302,7 +302,7 @@ impl ServerState {
         service_fn(move |request| state.clone().respond(request, connection.clone()))
     }
 
-    /// Answers one request.
+    /// Answers one request. A panic becomes a 500.
     async fn respond(
         self: Arc<ServerState>,
         request: Request<Incoming>,
@@ -310,43 +310,30 @@ impl ServerState {
     ) -> Result<Response<Body>, Infallible> {
         connection.request_begun();
         let is_http1 = request.version() < Version::HTTP_2;
-        let mut response = route(self.router.clone(), request, connection.clone()).await?;
+        // If a request has both Content-Length and Transfer-Encoding, hyper hides the former. Closing the
+        // connection after every chunked request prevents smuggling: bytes that another parser takes for
+        // the next request are never read.
+        let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let mut response = match check_host(&request) {
+            Err(problem) => problem.into_response(),
+            Ok(()) => {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(connection.clone());
+                // Not a layer, which would put each response into two more boxes. `AssertUnwindSafe`: a
+                // panic leaves nothing of the request behind.
+                let routing = AssertUnwindSafe(self.router.clone().call(request)).catch_unwind();
+                routing.await.unwrap_or_else(|_panic| {
+                    Ok(HttpProblem::Internal("internal error".to_owned()).into_response())
+                })?
+            }
+        };
         let is_last = self.is_stopping.load(Ordering::Relaxed) || connection.has_used_up_requests();
         // HTTP/2 has no such header; its connections end with a frame.
-        if is_http1 && is_last {
+        if is_chunked || is_http1 && is_last {
             response.headers_mut().insert(header::CONNECTION, CLOSE);
         }
         Ok(response)
     }
-}
-
-/// Routes one request. A panic becomes a 500.
-async fn route(
-    mut router: Router,
-    request: Request<Incoming>,
-    connection: Arc<Connection>,
-) -> Result<Response<Body>, Infallible> {
-    // If a request has both Content-Length and Transfer-Encoding, hyper hides the former. Closing the
-    // connection after every chunked request prevents smuggling: bytes that another parser takes for
-    // the next request are never read.
-    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let mut response = match check_host(&request) {
-        Err(problem) => problem.into_response(),
-        Ok(()) => {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(connection);
-            // Not a layer, which would put each response into two more boxes. `AssertUnwindSafe`: a panic
-            // leaves nothing of the request behind.
-            let routing = AssertUnwindSafe(router.call(request)).catch_unwind().await;
-            routing.unwrap_or_else(|_panic| {
-                Ok(HttpProblem::Internal("internal error".to_owned()).into_response())
-            })?
-        }
-    };
-    if is_chunked {
-        response.headers_mut().insert(header::CONNECTION, CLOSE);
-    }
-    Ok(response)
 }
 
 /// Accepts the next connection once there is room for it. Without a file descriptor for it, the oldest
