@@ -8,6 +8,7 @@ mod scrub;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -44,7 +45,7 @@ pub(crate) fn object(body: &[u8]) -> Result<JsonObject<'_>, InvalidJson> {
         let line = body[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
         InvalidJson { category: "not UTF-8", line, column: 0 }
     })?;
-    serde_json::from_str(text).map_err(|error| InvalidJson {
+    parse_object(text).map_err(|error| InvalidJson {
         category: match error.classify() {
             serde_json::error::Category::Syntax => "syntax error",
             serde_json::error::Category::Data => "unexpected type of value",
@@ -109,7 +110,7 @@ impl<'a> JsonObject<'a> {
 
     /// Returns the object at a path of names and array indexes.
     pub(crate) fn object_at(&self, path: &[Box<str>]) -> Option<JsonObject<'a>> {
-        serde_json::from_str(self.raw_at(path)?.get()).ok()
+        parse_object(self.raw_at(path)?.get()).ok()
     }
 
     fn raw_at(&self, path: &[Box<str>]) -> Option<&'a RawValue> {
@@ -119,7 +120,7 @@ impl<'a> JsonObject<'a> {
 
     /// Returns an object, or an empty one if the value is anything else.
     pub(crate) fn object(&self, key: &str) -> JsonObject<'a> {
-        let inner = self.raw(key).and_then(|value| serde_json::from_str(value.get()).ok());
+        let inner = self.raw(key).and_then(|value| parse_object(value.get()).ok());
         inner.unwrap_or_default()
     }
 
@@ -127,7 +128,7 @@ impl<'a> JsonObject<'a> {
     pub(crate) fn objects(&self, key: &str) -> impl Iterator<Item = JsonObject<'a>> {
         let items = self.raw(key).and_then(|value| serde_json::from_str(value.get()).ok());
         let items: Vec<&'a RawValue> = items.unwrap_or_default();
-        items.into_iter().filter_map(|item| serde_json::from_str(item.get()).ok())
+        items.into_iter().filter_map(|item| parse_object(item.get()).ok())
     }
 
     /// Parses an object completely. Memory use depends on its content: not for transcripts.
@@ -194,8 +195,7 @@ fn step<'a>(value: &'a RawValue, part: &str) -> Option<&'a RawValue> {
         let items: Vec<&'a RawValue> = serde_json::from_str(json).ok()?;
         return items.get(part.parse::<usize>().ok()?).copied();
     }
-    let object: JsonObject<'a> = serde_json::from_str(json).ok()?;
-    object.raw(part)
+    parse_object(json).ok()?.raw(part)
 }
 
 fn text(value: &RawValue) -> Option<Cow<'_, str>> {
@@ -265,11 +265,69 @@ fn without_half_pairs(bytes: &[u8]) -> String {
     text
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
+fn parse_object(json: &str) -> serde_json::Result<JsonObject<'_>> {
+    // Half a surrogate pair in one key must not hide the others. Hardly any object has one, and unparsed keys
+    // take longer.
+    let parsed: serde_json::Result<Entries<'_, TextKey<'_>>> = serde_json::from_str(json);
+    parsed.map(|entries| entries.object).or_else(|_| {
+        let parsed: Entries<'_, &RawValue> = serde_json::from_str(json)?;
+        Ok(parsed.object)
+    })
+}
+
+/// An object whose keys are parsed as `K`.
+struct Entries<'a, K> {
+    object: JsonObject<'a>,
+    keys: PhantomData<K>,
+}
+
+trait Key<'a>: Deserialize<'a> {
+    fn into_text(self) -> Cow<'a, str>;
+}
+
+/// A key without half a surrogate pair. Borrows if it has no escapes, which a derived `Cow` does not.
+struct TextKey<'a>(Cow<'a, str>);
+
+impl<'a> Key<'a> for TextKey<'a> {
+    fn into_text(self) -> Cow<'a, str> {
+        self.0
+    }
+}
+
+/// Any key, which is decoded like a value.
+impl<'a> Key<'a> for &'a RawValue {
+    fn into_text(self) -> Cow<'a, str> {
+        text(self).unwrap_or_default()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for TextKey<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct JsonKeys;
-        impl<'de> Visitor<'de> for JsonKeys {
-            type Value = JsonObject<'de>;
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = TextKey<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(TextKey(text.into()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(TextKey(text.to_owned().into()))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+impl<'de, K: Key<'de>> Deserialize<'de> for Entries<'de, K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keyed<K>(PhantomData<K>);
+        impl<'de, K: Key<'de>> Visitor<'de> for Keyed<K> {
+            type Value = Entries<'de, K>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -277,14 +335,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::with_capacity(8);
-                // Keys unparsed, too: half a surrogate pair in one must not hide the others.
-                while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-                    entries.push((text(key).unwrap_or_default(), value));
+                while let Some((key, value)) = map.next_entry::<K, &'de RawValue>()? {
+                    entries.push((key.into_text(), value));
                 }
-                Ok(JsonObject(entries))
+                Ok(Entries { object: JsonObject(entries), keys: PhantomData })
             }
         }
-        deserializer.deserialize_map(JsonKeys)
+        deserializer.deserialize_map(Keyed(PhantomData))
     }
 }
 
