@@ -101,7 +101,8 @@ pub struct Decision<'t> {
     outcome: Outcome<'t>,
     rule: Option<&'t str>,
     arm: Option<usize>,
-    additions: Additions<'t>,
+    /// In a box, since it is large, and the decision is handed on several times.
+    additions: Box<Additions<'t>>,
 }
 
 /// Variables, metadata and settings that the matching rules add to a reply, merged.
@@ -188,14 +189,14 @@ impl<'t> Decision<'t> {
         outcome: Outcome<'t>,
         rule: Option<&'t str>,
         arm: Option<usize>,
-        additions: Additions<'t>,
+        additions: impl Into<Box<Additions<'t>>>,
     ) -> Self {
-        Decision { outcome, rule, arm, additions }
+        Decision { outcome, rule, arm, additions: additions.into() }
     }
 
     /// Creates the decision for a request that failed.
     pub(crate) fn fallback(outcome: Outcome<'t>) -> Self {
-        Decision { outcome, rule: None, arm: None, additions: Additions::default() }
+        Decision { outcome, rule: None, arm: None, additions: Box::default() }
     }
 
     /// Adds those of the variables that no rule has set, as empty texts.

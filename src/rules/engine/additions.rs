@@ -15,7 +15,7 @@ use crate::rules::{ObjectTemplate, Rule, Template, TemplateContext};
 
 /// Additions of one call, and the room that is left in its reply.
 pub(super) struct Merger<'t, 'c> {
-    pub(super) additions: Additions<'t>,
+    pub(super) additions: Box<Additions<'t>>,
     context: &'c MatchContext<'c>,
     /// Size of the variables, names and values together.
     variables_bytes: usize,
@@ -24,7 +24,7 @@ pub(super) struct Merger<'t, 'c> {
 
 impl<'t, 'c> Merger<'t, 'c> {
     pub(super) fn new(context: &'c MatchContext<'c>) -> Merger<'t, 'c> {
-        let (additions, object_room) = (Additions::default(), ObjectRoom::default());
+        let (additions, object_room) = (Box::default(), ObjectRoom::default());
         Merger { additions, context, variables_bytes: 0, object_room }
     }
 
@@ -112,7 +112,7 @@ impl<'t, 'c> Merger<'t, 'c> {
     }
 
     /// Returns the merged additions.
-    pub(super) fn finish(mut self) -> Additions<'t> {
+    pub(super) fn finish(mut self) -> Box<Additions<'t>> {
         self.additions.left_out.append(&mut self.object_room.left_out);
         self.additions
     }
