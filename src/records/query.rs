@@ -138,9 +138,34 @@ impl Store {
         filter: &Filter,
         columns: [CountedColumn; 2],
     ) -> Result<BTreeMap<[Option<String>; 2], u64>, StoreError> {
+        self.sums_of(self.parts(filter).await?, columns).await
+    }
+
+    /// Counts the calls that match and that one of these rules decided, by rule and agent. Reads the rows of
+    /// those calls alone, if the rules are not too many.
+    ///
+    /// # Errors
+    /// Fails when the database returns an error.
+    pub async fn counts_by_agent(
+        &self,
+        filter: &Filter,
+        rules: &[&str],
+    ) -> Result<BTreeMap<[Option<String>; 2], u64>, StoreError> {
+        let mut parts = self.parts(filter).await?;
+        if rules.len() <= MOST_RULES {
+            parts = parts.into_iter().map(|wanted| wanted.of_rules(rules)).collect();
+        }
+        self.sums_of(parts, [CountedColumn::Rule, CountedColumn::Agent]).await
+    }
+
+    async fn sums_of(
+        &self,
+        parts: Vec<FilterSql>,
+        columns: [CountedColumn; 2],
+    ) -> Result<BTreeMap<[Option<String>; 2], u64>, StoreError> {
         let mut sums = BTreeMap::new();
         let [first, second] = columns.map(CountedColumn::as_sql);
-        for wanted in self.parts(filter).await? {
+        for wanted in parts {
             let statement = format!(
                 "SELECT {first}, {second}, COUNT(*) FROM calls {} GROUP BY 1, 2",
                 wanted.clause()
@@ -200,6 +225,8 @@ impl Store {
 
 /// Maximum number of buckets that one statement visits.
 const MOST_BUCKETS: usize = 1_000;
+/// Maximum number of rules that one statement names.
+const MOST_RULES: usize = 1_000;
 
 /// Few buckets first: a number that calls often is found in the newest ones.
 fn some_at_a_time(starts: &[i64]) -> impl Iterator<Item = &[i64]> {
@@ -393,6 +420,17 @@ impl FilterSql {
         };
         limit(since, [">=", ">="]);
         limit(until, ["<=", "<"]);
+        self
+    }
+
+    /// Restricts the calls to those that one of these rules decided.
+    fn of_rules(mut self, rules: &[&str]) -> FilterSql {
+        let mut places = Vec::new();
+        for rule in rules {
+            self.texts.push(storable(rule).into_owned());
+            places.push(format!("${}", self.texts.len()));
+        }
+        self.conditions.push(format!("rule IN ({})", places.join(", ")));
         self
     }
 

@@ -135,13 +135,12 @@ async fn rows(
             let by_rule = counts.by_rule.iter().cloned();
             let rows = by_rule.map(|(rule, calls)| BreakdownRow::new(rule, calls)).collect();
             let Some(table) = table else { return Ok(rows) };
-            // Reads every row of the time, where the other counts read an index.
-            let by_agent = match table.rules.iter().any(|rule| rule.action.is_split()) {
-                true => {
-                    let columns = [CountedColumn::Rule, CountedColumn::Agent];
-                    opened.store.counts_by(filter, columns).await?
-                }
-                false => BTreeMap::new(),
+            // Reads the rows of these rules, where the other counts read an index.
+            let splits = table.rules.iter().filter(|rule| rule.action.is_split());
+            let splits: Vec<_> = splits.map(|rule| &*rule.name).collect();
+            let by_agent = match splits.is_empty() {
+                true => BTreeMap::new(),
+                false => opened.store.counts_by_agent(filter, &splits).await?,
             };
             with_rules_of(table, rows, filter, &by_agent)
         }
