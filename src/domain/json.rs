@@ -236,20 +236,23 @@ fn whole_number(raw: &str) -> Option<String> {
 
 /// Decodes a string with escapes. Half a surrogate pair, which Rust strings cannot hold, becomes U+FFFD.
 fn unescape(raw: &str) -> Option<Cow<'static, str>> {
-    struct Lossy;
-    impl Visitor<'_> for Lossy {
-        type Value = String;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string")
-        }
-
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-            Ok(without_half_pairs(bytes))
-        }
-    }
     let mut reader = serde_json::Deserializer::from_str(raw);
     reader.deserialize_bytes(Lossy).ok().map(Cow::Owned)
+}
+
+/// Decodes a string as bytes, which may have halves of surrogate pairs and control characters.
+struct Lossy;
+
+impl Visitor<'_> for Lossy {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+        Ok(without_half_pairs(bytes))
+    }
 }
 
 /// Replaces each half of a surrogate pair by one U+FFFD, as JavaScript does before it computes a signature.
@@ -266,11 +269,11 @@ fn without_half_pairs(bytes: &[u8]) -> String {
 }
 
 fn parse_object(json: &str) -> serde_json::Result<JsonObject<'_>> {
-    // Half a surrogate pair in one key must not hide the others. Hardly any object has one, and unparsed keys
-    // take longer.
+    // Half a surrogate pair or a control character in one key must not hide the others. Hardly any key has
+    // one, and checking keys leniently takes longer.
     let parsed: serde_json::Result<Entries<'_, TextKey<'_>>> = serde_json::from_str(json);
     parsed.map(|entries| entries.object).or_else(|_| {
-        let parsed: Entries<'_, &RawValue> = serde_json::from_str(json)?;
+        let parsed: Entries<'_, LenientKey> = serde_json::from_str(json)?;
         Ok(parsed.object)
     })
 }
@@ -285,8 +288,11 @@ trait Key<'a>: Deserialize<'a> {
     fn into_text(self) -> Cow<'a, str>;
 }
 
-/// A key without half a surrogate pair. Borrows if it has no escapes, which a derived `Cow` does not.
+/// A key that is valid JSON and a text. Borrows if it has no escapes, which a derived `Cow` does not.
 struct TextKey<'a>(Cow<'a, str>);
+
+/// Any key, with U+FFFD for each half of a surrogate pair.
+struct LenientKey(String);
 
 impl<'a> Key<'a> for TextKey<'a> {
     fn into_text(self) -> Cow<'a, str> {
@@ -294,10 +300,15 @@ impl<'a> Key<'a> for TextKey<'a> {
     }
 }
 
-/// Any key, which is decoded like a value.
-impl<'a> Key<'a> for &'a RawValue {
+impl<'a> Key<'a> for LenientKey {
     fn into_text(self) -> Cow<'a, str> {
-        text(self).unwrap_or_default()
+        self.0.into()
+    }
+}
+
+impl<'de> Deserialize<'de> for LenientKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Lossy).map(LenientKey)
     }
 }
 
@@ -421,6 +432,11 @@ mod tests {
         check(r#"{"k":"a\ud800b"}"#, Some("a\u{fffd}b"));
         check(r#"{"k":"\udfff\ud800\ud800"}"#, Some("\u{fffd}\u{fffd}\u{fffd}"));
         check(r#"{"\ud800":"v","k":"\ud7ff\ue000"}"#, Some("\u{d7ff}\u{e000}"));
+    }
+
+    #[test]
+    fn a_control_character_in_a_key_does_not_hide_the_others() {
+        check("{\"a\tkey\":1,\"k\":\"v\"}", Some("v"));
     }
 
     #[test]
