@@ -84,10 +84,14 @@ impl KeyEncoding {
                 mistake: "is not base64",
                 help: "copy the key as the platform shows it; key_encoding names its form",
             })?,
-            KeyEncoding::Hex => hex::decode(secret).map_err(|_| KeyError {
-                mistake: "does not consist of hexadecimal digits",
-                help: "copy the key as the platform shows it; key_encoding names its form",
-            })?,
+            KeyEncoding::Hex => {
+                // The decoder would accept `0x` before the digits.
+                let decoded = hex::decode(secret).ok();
+                decoded.filter(|key| secret.len() == 2 * key.len()).ok_or(KeyError {
+                    mistake: "does not consist of hexadecimal digits",
+                    help: "copy the key as the platform shows it; key_encoding names its form",
+                })?
+            }
             KeyEncoding::Whsec => {
                 let base64 = secret.strip_prefix(b"whsec_").ok_or(KeyError {
                     mistake: "does not begin with whsec_",
@@ -126,6 +130,14 @@ mod tests {
             digits.replace('F', "g"),
         ] {
             assert!(!is_signature(&other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_nothing_but_its_hexadecimal_digits() {
+        assert_eq!(KeyEncoding::Hex.decode(b"6b65Fe").unwrap(), b"ke\xfe");
+        for other in ["0x6b65", "0x", "6b6", "6g"] {
+            assert!(KeyEncoding::Hex.decode(other.as_bytes()).is_err(), "{other}");
         }
     }
 }
