@@ -1,4 +1,4 @@
-//! Reading of request bodies, within a size, a time and a budget of memory.
+//! Reading of request bodies, within a size and a budget of memory; and their time limits, which the caller applies.
 //!
 //! A body is read before its request can be authenticated, so anyone can make the service hold one. All
 //! bodies that are being read share a budget; events, which may be large, cannot take all of it, and

@@ -270,7 +270,7 @@ async fn answer(
         connection.authenticated();
     }
     let _permit = state.in_flight.try_acquire().map_err(|_full| HttpProblem::Overloaded)?;
-    // Pinned where it is made: an awaited future of this size would be copied twice first.
+    // Pinned where it is made: an awaited future of this size would first be copied twice.
     let handling = pin!(handle(&state.app, endpoint, verified, context, facts));
     Ok(handling.await?)
 }

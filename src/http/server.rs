@@ -321,8 +321,8 @@ impl ServerState {
                 request.extensions_mut().insert(connection.clone());
                 // Not a layer, which would put each response into two more boxes. `AssertUnwindSafe`: a
                 // panic leaves nothing of the request behind.
-                let routing = AssertUnwindSafe(self.router.clone().call(request)).catch_unwind();
-                routing.await.unwrap_or_else(|_panic| {
+                let routing = async { self.router.clone().call(request).await };
+                AssertUnwindSafe(routing).catch_unwind().await.unwrap_or_else(|_panic| {
                     Ok(HttpProblem::Internal("internal error".to_owned()).into_response())
                 })?
             }
