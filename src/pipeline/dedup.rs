@@ -77,7 +77,7 @@ type Placeholder<'c> = PlaceholderGuard<
     DefaultLifecycle<DedupKey, CachedReply>,
 >;
 
-/// Hashes a key for its place in the cache. A fast hash will do: nobody can choose keys.
+/// Finds the place of a key in the cache. A fast hash will do: keys are keyed hashes, which nobody can choose.
 type KeyHasher = foldhash::fast::FixedState;
 
 #[derive(Clone)]

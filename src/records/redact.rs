@@ -214,7 +214,7 @@ impl<'p> Redactor<'p> {
             && digit_runs(text).any(|run| self.parts_of_numbers(run, in_a_row).next().is_some())
     }
 
-    /// Returns the number of consecutive digits from which on a run can be part of a party's number.
+    /// Returns the length of the shortest run of digits that can give away a party's number.
     fn fewest_digits(&self, in_a_row: usize) -> usize {
         let digits = |party: &Party| match party {
             Party::Number(number) => number.digits(),

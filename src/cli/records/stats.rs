@@ -135,7 +135,7 @@ async fn rows(
             let by_rule = counts.by_rule.iter().cloned();
             let rows = by_rule.map(|(rule, calls)| BreakdownRow::new(rule, calls)).collect();
             let Some(table) = table else { return Ok(rows) };
-            // Reads the rows of these rules, where the other counts read an index.
+            // Reads the records of the rules with a split; the other counts read an index alone.
             let splits = table.rules.iter().filter(|rule| rule.action.is_split());
             let splits: Vec<_> = splits.map(|rule| &*rule.name).collect();
             let by_agent = match splits.is_empty() {
