@@ -271,20 +271,20 @@ fn without_half_pairs(bytes: &[u8]) -> String {
 fn parse_object(json: &str) -> serde_json::Result<JsonObject<'_>> {
     // Half a surrogate pair or a control character in one key must not hide the others. Hardly any key has
     // one, and checking keys leniently takes longer.
-    let parsed: serde_json::Result<Entries<'_, TextKey<'_>>> = serde_json::from_str(json);
-    parsed.map(|entries| entries.object).or_else(|_| {
-        let parsed: Entries<'_, LenientKey> = serde_json::from_str(json)?;
+    let parsed: serde_json::Result<KeyedObject<'_, TextKey<'_>>> = serde_json::from_str(json);
+    parsed.map(|parsed| parsed.object).or_else(|_| {
+        let parsed: KeyedObject<'_, LenientKey> = serde_json::from_str(json)?;
         Ok(parsed.object)
     })
 }
 
 /// An object whose keys are parsed as `K`.
-struct Entries<'a, K> {
+struct KeyedObject<'a, K> {
     object: JsonObject<'a>,
     keys: PhantomData<K>,
 }
 
-trait Key<'a>: Deserialize<'a> {
+trait ObjectKey<'a>: Deserialize<'a> {
     fn into_text(self) -> Cow<'a, str>;
 }
 
@@ -294,13 +294,13 @@ struct TextKey<'a>(Cow<'a, str>);
 /// Any key, with U+FFFD for each half of a surrogate pair.
 struct LenientKey(String);
 
-impl<'a> Key<'a> for TextKey<'a> {
+impl<'a> ObjectKey<'a> for TextKey<'a> {
     fn into_text(self) -> Cow<'a, str> {
         self.0
     }
 }
 
-impl<'a> Key<'a> for LenientKey {
+impl<'a> ObjectKey<'a> for LenientKey {
     fn into_text(self) -> Cow<'a, str> {
         self.0.into()
     }
@@ -334,11 +334,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for TextKey<'a> {
     }
 }
 
-impl<'de, K: Key<'de>> Deserialize<'de> for Entries<'de, K> {
+impl<'de, K: ObjectKey<'de>> Deserialize<'de> for KeyedObject<'de, K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Keyed<K>(PhantomData<K>);
-        impl<'de, K: Key<'de>> Visitor<'de> for Keyed<K> {
-            type Value = Entries<'de, K>;
+        impl<'de, K: ObjectKey<'de>> Visitor<'de> for Keyed<K> {
+            type Value = KeyedObject<'de, K>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -349,7 +349,7 @@ impl<'de, K: Key<'de>> Deserialize<'de> for Entries<'de, K> {
                 while let Some((key, value)) = map.next_entry::<K, &'de RawValue>()? {
                     entries.push((key.into_text(), value));
                 }
-                Ok(Entries { object: JsonObject(entries), keys: PhantomData })
+                Ok(KeyedObject { object: JsonObject(entries), keys: PhantomData })
             }
         }
         deserializer.deserialize_map(Keyed(PhantomData))
